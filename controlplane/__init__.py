@@ -1,0 +1,1 @@
+"""The control plane's frame: settings, routes, sockets, background loops and the runtime."""

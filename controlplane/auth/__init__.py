@@ -1,0 +1,1 @@
+"""Who may do what: roles, provider keys, logins and the audit chain."""
