@@ -1,0 +1,1 @@
+"""Observe: inventory, telemetry, newest state, rollups and alerts."""

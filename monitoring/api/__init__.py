@@ -1,0 +1,1 @@
+"""Translates HTTP to monitoring's services and selectors."""

@@ -1,0 +1,1 @@
+"""What monitoring decides: pure functions and frozen dataclasses."""
