@@ -1,0 +1,1 @@
+"""Plan, agree, dispatch and account."""

@@ -1,0 +1,1 @@
+"""Adapters to the engines that run workloads, one file per engine behind one signature."""

@@ -1,0 +1,1 @@
+"""What scheduling decides: pure functions and frozen dataclasses."""

@@ -1,0 +1,109 @@
+"""What a pool has left for movable work, from telemetry, forecast, reserve and promises."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduling.domain.problem import FloatArray
+
+
+@dataclass(frozen=True)
+class PoolLoad:
+    """What holds one pool's capacity.
+
+    Attributes:
+        capacity: units that it can run now, from telemetry.
+        contract: most that may be planned on.
+        reserve: units kept free by policy.
+        allocated: units held by running work, from telemetry.
+        queued: units asked for by waiting work, from telemetry.
+        running: units and remaining requested hours of each announced running workload.
+        waiting_units: units of announced workloads that wait here and that the plan places.
+        promised: units and hours of each workload that is promised to come here and that
+            telemetry does not show yet.
+    """
+
+    capacity: float
+    contract: float
+    reserve: float
+    allocated: float
+    queued: float
+    running: tuple[tuple[float, float], ...] = ()
+    waiting_units: float = 0.0
+    promised: tuple[tuple[float, float], ...] = ()
+
+
+def usable_units(load: PoolLoad) -> float:
+    """This function will say how much of a pool may be planned on at most: min(capacity, contract)."""
+    return max(0.0, min(load.capacity, load.contract))
+
+
+def left_for_guests(load: PoolLoad, demand_quantile: FloatArray) -> FloatArray:
+    """This function will say what a pool has left for work from elsewhere, slot by slot.
+
+    usable - max(forecast demand at the risk quantile - waiting work that the plan itself places, 0)
+    - reserve - promises, never below 0. Promises count in full from the first slot on, so that two
+    bursts within one telemetry interval cannot fill the same capacity twice.
+
+    Args:
+        load: what holds the pool now.
+        demand_quantile: (T,) forecast demand at the risk quantile, units, >= 0.
+
+    Returns:
+        (T,) units >= 0.
+    """
+    immovable = np.maximum(0.0, demand_quantile - load.waiting_units)
+    promised = profile(load.promised, len(demand_quantile))
+    left = usable_units(load) - immovable - load.reserve - promised
+    return np.maximum(0.0, left)
+
+
+def left_for_locals(load: PoolLoad, slots: int) -> FloatArray:
+    """This function will say what a pool has left for the work that waits in its own queue.
+
+    Work that comes later queues behind it, so only what runs now and what is promised is in the
+    way: running workloads until their requested end, and whatever else telemetry shows, which no
+    workload explains, at its present level.
+
+    Args:
+        load: what holds the pool now.
+        slots: number of slots T.
+
+    Returns:
+        (T,) units >= 0.
+    """
+    explained = sum(units for units, _ in load.running)
+    unexplained_running = max(0.0, load.allocated - explained)
+    unexplained_waiting = max(0.0, load.queued - load.waiting_units)
+    in_the_way = profile(load.running, slots) + unexplained_running + unexplained_waiting
+    return np.maximum(0.0, usable_units(load) - in_the_way - profile(load.promised, slots))
+
+
+def room_now(load: PoolLoad) -> float:
+    """This function will say how many units more a pool can start at this moment.
+
+    Used right before a command is written: what telemetry shows and what is promised on top of it
+    both count.
+    """
+    promised = sum(units for units, _ in load.promised)
+    return usable_units(load) - load.allocated - load.queued - load.reserve - promised
+
+
+def profile(holds: tuple[tuple[float, float], ...], slots: int) -> FloatArray:
+    """This function will add up who holds units until when.
+
+    Args:
+        holds: pairs of units and hours, hours > 0.
+        slots: number of slots T.
+
+    Returns:
+        (T,) units held in each slot; a hold that ends within a slot counts for the whole of it.
+
+    >>> profile(((4.0, 1.5),), 3).tolist()
+    [4.0, 4.0, 0.0]
+    """
+    held: NDArray[np.float64] = np.zeros(slots)
+    for units, hours in holds:
+        held[: max(1, int(np.ceil(hours)))] += units
+    return held

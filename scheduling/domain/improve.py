@@ -1,0 +1,182 @@
+"""Betters a valid set of placements one workload at a time, until no single change helps.
+
+Makes a plan out of a rounded relaxation, and frees a solver's plan of moves that gain nothing.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from scheduling.domain.costs import GroupCosts
+from scheduling.domain.occupancy import Occupancy, start_allowed
+from scheduling.domain.outcome import Placement
+from scheduling.domain.problem import FloatArray, PlanningProblem
+
+WORTH_A_CHANGE_USD = 1e-9
+Start = tuple[int, int]
+
+
+class _Improver:
+    def __init__(
+        self, problem: PlanningProblem, costs: tuple[GroupCosts, ...], *, with_guests: bool
+    ) -> None:
+        self.occupancy = Occupancy(problem)
+        self.problem = problem
+        self.placed: list[dict[Start, int]] = [{} for _ in problem.groups]
+        self.left = [group.jobs for group in problem.groups]
+        self.price: list[FloatArray] = []
+        self.unplaced_usd = [cost.unplaced.total_usd for cost in costs]
+        for g, group in enumerate(problem.groups):
+            is_away = np.arange(len(problem.pools)) != group.home
+            allowed = start_allowed(problem, g)
+            if not with_guests:
+                allowed &= ~is_away[:, None]
+            self.price.append(np.where(allowed, costs[g].total_usd, np.inf))
+
+    def put(self, group: int, start: Start, jobs: int) -> None:
+        held = self.placed[group].get(start, 0) + jobs
+        self.placed[group][start] = held
+        if not held:
+            del self.placed[group][start]
+        self.left[group] -= jobs
+        self.occupancy.add(group, *start, jobs=jobs)
+
+    def best_start(
+        self, group: int, below_usd: float, *, or_home: bool
+    ) -> tuple[Start, int] | None:
+        """Return the cheapest start with room that costs less, or as much but at home."""
+        fits = np.minimum(
+            self.occupancy.fitting(group), self.occupancy.within_limits(group)[:, None]
+        )
+        price = np.where(fits >= 1, self.price[group], np.inf)
+        home = self.problem.groups[group].home
+        slot = int(price[home].argmin())
+        pool = home
+        if price[home, slot] > price.min() + WORTH_A_CHANGE_USD:
+            pool, slot = divmod(int(price.argmin()), self.problem.slots)
+        gain_usd = below_usd - float(price[pool, slot])
+        is_better = gain_usd > WORTH_A_CHANGE_USD
+        comes_home = or_home and pool == home and gain_usd > -WORTH_A_CHANGE_USD
+        if not (is_better or comes_home):
+            return None
+        return (pool, slot), int(fits[pool, slot])
+
+    def place_left(self, group: int) -> bool:
+        changed = False
+        while self.left[group]:
+            found = self.best_start(group, self.unplaced_usd[group], or_home=False)
+            if found is None:
+                break
+            start, fits = found
+            self.put(group, start, min(fits, self.left[group]))
+            changed = True
+        return changed
+
+    def relocate(self, group: int, start: Start) -> bool:
+        jobs = self.placed[group][start]
+        is_away = start[0] != self.problem.groups[group].home
+        self.put(group, start, -jobs)
+        price_usd = float(self.price[group][start])
+        found = self.best_start(group, price_usd, or_home=is_away)
+        moved = min(found[1], jobs) if found else 0
+        if found and moved:
+            self.put(group, found[0], moved)
+        if jobs > moved:
+            self.put(group, start, jobs - moved)
+        return moved > 0
+
+    def exchange_all(self) -> bool:
+        """Let alike workloads of two groups change places where that gains or saves a move."""
+        entries = [(g, start) for g, starts in enumerate(self.placed) for start in sorted(starts)]
+        if not entries:
+            return False
+        of_group = np.array([g for g, _ in entries])
+        pool, slot = np.array([start for _, start in entries]).T
+        price = np.array([self.price[g][pool, slot] for g in range(len(self.placed))])[of_group]
+        home = np.array([group.home for group in self.problem.groups])[of_group]
+        is_away = (pool[None, :] != home[:, None]).astype(np.int64)
+        own, away = np.diag(price), np.diag(is_away)
+        gain = own[:, None] + own[None, :] - price - price.T
+        fewer = away[:, None] + away[None, :] - is_away - is_away.T
+        shape = np.array(
+            [
+                (group.units, min(group.duration_slots, self.problem.slots))
+                for group in self.problem.groups
+            ]
+        )[of_group]
+        is_alike = (shape[:, None, :] == shape[None, :, :]).all(axis=2)
+        is_worth = (gain > WORTH_A_CHANGE_USD) | ((gain > -WORTH_A_CHANGE_USD) & (fewer > 0))
+        changed = False
+        for one, other in np.argwhere(np.triu(is_alike & is_worth, k=1)):
+            changed |= self.exchange(entries[one], entries[other])
+        return changed
+
+    def exchange(self, one: tuple[int, Start], other: tuple[int, Start]) -> bool:
+        jobs = min(self.placed[one[0]].get(one[1], 0), self.placed[other[0]].get(other[1], 0))
+        if not jobs:
+            return False
+        for group, start in (one, other):
+            self.put(group, start, -jobs)
+        crossed = ((one[0], other[1]), (other[0], one[1]))
+        done = [place for place in crossed if self.put_if_fits(*place, jobs)]
+        if len(done) == len(crossed):
+            return True
+        for group, start in done:
+            self.put(group, start, -jobs)
+        for group, start in (one, other):
+            self.put(group, start, jobs)
+        return False
+
+    def put_if_fits(self, group: int, start: Start, jobs: int) -> bool:
+        room = min(
+            self.occupancy.fitting(group)[start], self.occupancy.within_limits(group)[start[0]]
+        )
+        if room < jobs or not np.isfinite(self.price[group][start]):
+            return False
+        self.put(group, start, jobs)
+        return True
+
+    def sweep(self) -> bool:
+        changed = False
+        for group in range(len(self.placed)):
+            changed |= self.place_left(group)
+            for start in sorted(self.placed[group], key=lambda s: -self.price[group][s]):
+                while start in self.placed[group] and self.relocate(group, start):
+                    changed = True
+        return self.exchange_all() or changed
+
+
+def improve(
+    problem: PlanningProblem,
+    placements: Iterable[Placement],
+    costs: tuple[GroupCosts, ...],
+    *,
+    with_guests: bool = True,
+    most_sweeps: int = 20,
+) -> tuple[Placement, ...]:
+    """This function will place what is left and shift workloads while any single shift gains.
+
+    A workload goes to the cheapest start with room; at equal cost it stays at, or returns to, its
+    home pool. The result never costs more than the input.
+
+    Args:
+        problem: the situation.
+        placements: valid placements, may be none.
+        costs: `costs.all_group_costs(problem)`.
+        with_guests: False places at home only.
+        most_sweeps: passes over all groups; each pass that changes something lowers the cost.
+
+    Returns:
+        Valid placements, sorted.
+    """
+    state = _Improver(problem, costs, with_guests=with_guests)
+    for placement in placements:
+        state.put(placement.group, (placement.pool, placement.slot), placement.jobs)
+    for _ in range(most_sweeps):
+        if not state.sweep():
+            break
+    return tuple(
+        Placement(group, pool, slot, jobs)
+        for group, starts in enumerate(state.placed)
+        for (pool, slot), jobs in sorted(starts.items())
+    )

@@ -1,0 +1,207 @@
+"""Searches the cheapest placements between a relaxation's bound and an integer programme's plan.
+
+The relaxation (a linear programme) gives a bound and, per column, by how much the cost rises at
+least when the column is used. A small integer programme over the most promising columns gives a
+plan; columns that cannot better it any more drop out, which is exact; what remains is solved
+again, with more columns each time.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize
+
+from scheduling.domain.costs import GroupCosts, all_group_costs, plan_parts, unplaced_jobs
+from scheduling.domain.formulation import Columns, build_columns, build_rows, objective
+from scheduling.domain.improve import improve
+from scheduling.domain.outcome import Placement, PlanOutcome, PlanStatus
+from scheduling.domain.problem import BoolArray, FloatArray, PlanningProblem
+
+EXACT_USD = 1e-6
+RELAXATION_SHARE = 0.3
+# Columns of each integer programme, and its share of the time that is left for them.
+CORE_SIZES = ((300, 0.1), (1_000, 0.2), (4_000, 0.3), (None, 0.4))
+
+
+@dataclass(frozen=True)
+class _Relaxation:
+    """`bound_usd`, and per column the value and the least rise of the cost when it is used."""
+
+    bound_usd: float
+    jobs: FloatArray
+    rise_usd: FloatArray
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What stays the same while one situation is searched."""
+
+    problem: PlanningProblem
+    costs: tuple[GroupCosts, ...]
+    columns: Columns
+    with_guests: bool
+    time_limit_s: float
+    gap: float
+
+    def cost_usd(self, placements: tuple[Placement, ...]) -> float:
+        return plan_parts(self.problem, placements, self.costs).total_usd
+
+    def improved(self, placements: Iterable[Placement]) -> tuple[Placement, ...]:
+        return improve(self.problem, placements, self.costs, with_guests=self.with_guests)
+
+    def is_close(self, cost_usd: float, bound_usd: float) -> bool:
+        return cost_usd - bound_usd <= max(EXACT_USD, self.gap * abs(cost_usd))
+
+
+def search_plan(
+    problem: PlanningProblem,
+    stay: tuple[Placement, ...],
+    *,
+    with_guests: bool,
+    time_limit_s: float,
+    gap: float,
+) -> PlanOutcome:
+    """This function will search one situation that has groups and no contradiction.
+
+    Args:
+        problem: the situation.
+        stay: valid placements that the plan must not cost more than; may be none.
+        with_guests: False keeps every workload at home.
+        time_limit_s: upper limit of the time spent in the solver library, s.
+        gap: relative distance to the bound at which to stop.
+
+    Returns:
+        The outcome; never INFEASIBLE, because placing nothing is always allowed.
+    """
+    costs = all_group_costs(problem)
+    columns = build_columns(problem, costs, with_guests=with_guests)
+    search = _Search(problem, costs, columns, with_guests, time_limit_s, gap)
+    best = search.improved(stay)
+    relaxation = _relax(search)
+    if relaxation is None:
+        return _outcome(search, best, _loose_bound(search))
+    best = min(best, search.improved(_rounded_down(columns, relaxation.jobs)), key=search.cost_usd)
+    best, bound_usd = _close_gap(search, relaxation, best)
+    if search.cost_usd(stay) <= search.cost_usd(best):
+        best = stay
+    return _outcome(search, best, bound_usd)
+
+
+def _outcome(search: _Search, placements: tuple[Placement, ...], bound_usd: float) -> PlanOutcome:
+    parts = plan_parts(search.problem, placements, search.costs)
+    total = parts.total_usd
+    bound_usd = min(bound_usd, total)
+    if total - bound_usd <= EXACT_USD:
+        status = PlanStatus.OPTIMAL
+    elif search.is_close(total, bound_usd):
+        status = PlanStatus.WITHIN_GAP
+    else:
+        status = PlanStatus.TIME_LIMIT
+    return PlanOutcome(
+        status=status,
+        objective=total,
+        bound=bound_usd,
+        gap=relative_gap(total, bound_usd),
+        placements=placements,
+        unplaced=unplaced_jobs(search.problem, placements),
+        parts=parts,
+    )
+
+
+def relative_gap(cost_usd: float, bound_usd: float) -> float:
+    """This function will return (cost - bound) / |cost|, 0 for a cost of 0."""
+    return (cost_usd - bound_usd) / abs(cost_usd) if cost_usd else 0.0
+
+
+def _close_gap(
+    search: _Search, relaxation: _Relaxation, best: tuple[Placement, ...]
+) -> tuple[tuple[Placement, ...], float]:
+    """Solve ever larger integer programmes until the plan is close enough to the bound."""
+    bound_usd = relaxation.bound_usd
+    for size, share in CORE_SIZES:
+        cost_usd = search.cost_usd(best)
+        if search.is_close(cost_usd, bound_usd):
+            break
+        can_better = relaxation.rise_usd <= cost_usd - bound_usd + EXACT_USD
+        core = _core(relaxation, can_better, size)
+        is_exact = int(core.sum()) == int(can_better.sum())
+        limit_s = (1 - RELAXATION_SHARE) * share * search.time_limit_s
+        found, found_bound_usd = _branch(
+            search, search.columns.only(core), limit_s, search.gap if is_exact else search.gap / 2
+        )
+        best = min(best, search.improved(found), key=search.cost_usd)
+        if is_exact:
+            # Dropped columns lead to plans of at least `cost_usd`, the others to the bound found.
+            bound_usd = max(bound_usd, min(found_bound_usd, cost_usd))
+            break
+    return best, bound_usd
+
+
+def _core(relaxation: _Relaxation, can_better: BoolArray, size: int | None) -> BoolArray:
+    if size is None or int(can_better.sum()) <= size:
+        return can_better
+    core = (relaxation.jobs > 0) & can_better
+    rise_usd = np.where(can_better, relaxation.rise_usd, np.inf)
+    core[np.argsort(rise_usd, kind="stable")[:size]] = True
+    return core
+
+
+def _relax(search: _Search) -> _Relaxation | None:
+    """Solve the linear relaxation; None when the time limit came first."""
+    rows = build_rows(search.problem, search.columns)
+    most = _most_jobs(search.problem, search.columns)
+    is_equal = rows.lower == rows.upper
+    # linprog takes sparse matrices and an array of bounds; its stubs know neither.
+    result = optimize.linprog(  # type: ignore[call-overload]
+        objective(search.columns, search.costs),
+        A_ub=rows.matrix[~is_equal],
+        b_ub=rows.upper[~is_equal],
+        A_eq=rows.matrix[is_equal],
+        b_eq=rows.upper[is_equal],
+        bounds=np.column_stack([np.zeros_like(most), most]),
+        method="highs-ds",
+        options={"time_limit": RELAXATION_SHARE * search.time_limit_s},
+    )
+    if not result.success:
+        return None
+    size = len(search.columns)
+    return _Relaxation(float(result.fun), result.x[:size], result.lower.marginals[:size])
+
+
+def _branch(
+    search: _Search, columns: Columns, time_limit_s: float, gap: float
+) -> tuple[list[Placement], float]:
+    """Solve the integer programme over some columns; its placements and its bound."""
+    rows = build_rows(search.problem, columns)
+    result = optimize.milp(
+        objective(columns, search.costs),
+        integrality=np.ones(rows.matrix.shape[1], dtype=np.int64),
+        bounds=optimize.Bounds(0.0, _most_jobs(search.problem, columns)),
+        constraints=optimize.LinearConstraint(rows.matrix, rows.lower, rows.upper),
+        options={"time_limit": time_limit_s, "mip_rel_gap": gap},
+    )
+    bound = -np.inf if result.mip_dual_bound is None else float(result.mip_dual_bound)
+    if result.x is None:
+        return [], bound
+    return _rounded_down(columns, result.x[: len(columns)]), bound
+
+
+def _most_jobs(problem: PlanningProblem, columns: Columns) -> FloatArray:
+    jobs = np.array([group.jobs for group in problem.groups], dtype=np.float64)
+    return np.concatenate([columns.upper, jobs])
+
+
+def _rounded_down(columns: Columns, jobs: FloatArray) -> list[Placement]:
+    whole = np.floor(jobs + 1e-5).astype(np.int64)
+    return [
+        Placement(int(columns.group[n]), int(columns.pool[n]), int(columns.slot[n]), int(whole[n]))
+        for n in np.flatnonzero(whole > 0)
+    ]
+
+
+def _loose_bound(search: _Search) -> float:
+    """Return the cost when every workload had its cheapest start to itself."""
+    cheapest = np.array([cost.unplaced.total_usd for cost in search.costs])
+    np.minimum.at(cheapest, search.columns.group, search.columns.cost_usd)
+    return float(sum(g.jobs * c for g, c in zip(search.problem.groups, cheapest, strict=True)))

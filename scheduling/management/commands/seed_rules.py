@@ -1,0 +1,66 @@
+"""Loads the demo's sovereignty rules, weights and links; what is there already stays."""
+
+import math
+from typing import Any
+
+import pandas as pd
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from monitoring import selectors as grid
+from scheduling.services.rules import seed_links, seed_sovereignty, seed_weights
+
+# one regional network between provinces: great-circle length, a detour, and light in fibre
+KM_PER_MS = 100.0
+DETOUR = 1.4
+BASE_RTT_MS = 2.0
+EARTH_KM = 6371.0
+ASIA = ("asia", "ap-", "japan", "korea", "india", "singapore", "hongkong")
+
+
+class Command(BaseCommand):
+    """`manage.py seed_rules`."""
+
+    help = "Load the demo's sovereignty rules, planning weights and links between regions."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Load what is missing."""
+        seed_sovereignty()
+        seed_weights(author="demo")
+        seed_links(_links())
+        self.stdout.write("rules, weights and links are in place")
+
+
+def _links() -> list[dict[str, Any]]:
+    """Bandwidth and egress are medians of measured Asian cloud links; delay follows distance."""
+    frame = pd.read_parquet(settings.FIXTURES_DIR / "network" / "skyplane_links.parquet")
+    in_asia = frame["src"].map(_is_asian) & frame["dst"].map(_is_asian)
+    asian = frame[in_asia & (frame["src"] != frame["dst"])]
+    gbps, egress = float(asian["gbps"].median()), float(asian["egress_usd_per_gb"].median())
+    regions = grid.regions()
+    return [
+        {
+            "source_region": a.code,
+            "destination_region": b.code,
+            "egress_usd_per_gb": egress,
+            "gbps": gbps,
+            "rtt_ms": BASE_RTT_MS + 2.0 * DETOUR * _km(a, b) / (2.0 * KM_PER_MS),
+            "basis": "stand-in: median of Skyplane's Asian links; delay from distance",
+        }
+        for a in regions
+        for b in regions
+        if a.code != b.code
+    ]
+
+
+def _is_asian(place: str) -> bool:
+    return any(word in place.lower() for word in ASIA)
+
+
+def _km(a: Any, b: Any) -> float:
+    lat_a, lon_a, lat_b, lon_b = map(math.radians, (a.lat, a.lon, b.lat, b.lon))
+    h = (
+        math.sin((lat_b - lat_a) / 2) ** 2
+        + math.cos(lat_a) * math.cos(lat_b) * math.sin((lon_b - lon_a) / 2) ** 2
+    )
+    return 2 * EARTH_KM * math.asin(math.sqrt(h))

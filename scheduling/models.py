@@ -1,0 +1,377 @@
+"""Stores workloads, rules, planning runs, plans with their moves, decisions, commands, accounts."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from scheduling.domain.lifecycle import CommandState, MoveState, PassageState, PlanState
+from scheduling.domain.outcome import PlanStatus
+from scheduling.domain.policy import Decision
+from scheduling.domain.sovereignty import Reach
+from scheduling.domain.workloads import DataClass, WorkloadKind, WorkloadState
+
+MAX = 1e9
+
+
+class Workload(models.Model):
+    """A movable piece of work, as its provider announced it; the engines run it."""
+
+    provider_code = models.TextField()
+    external_id = models.TextField()
+    pool = models.ForeignKey("monitoring.Pool", on_delete=models.PROTECT, related_name="+")
+    kind = models.TextField(
+        choices=[(k.value, k.value) for k in WorkloadKind], default=WorkloadKind.BATCH.value
+    )
+    tenant = models.TextField()
+    units = models.IntegerField()
+    requested_duration_s = models.FloatField()
+    submitted_at = models.DateTimeField()
+    deadline_at = models.DateTimeField()
+    data_class = models.TextField(choices=[(c.value, c.value) for c in DataClass])
+    data_gb = models.FloatField()
+    checkpointable = models.BooleanField(default=False)
+    priority = models.IntegerField(default=0)
+    spec = models.JSONField(default=dict)
+    state = models.TextField(choices=[(s.value, s.value) for s in WorkloadState])
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="workload_once_per_provider", fields=["provider_code", "external_id"]
+            ),
+            models.CheckConstraint(
+                name="workload_sizes_sane",
+                condition=Q(units__gte=1, units__lte=1_000_000)
+                & Q(requested_duration_s__gt=0, requested_duration_s__lte=MAX)
+                & Q(data_gb__gte=0, data_gb__lte=MAX),
+            ),
+        ]
+        indexes = [
+            # what waits, and what holds a pool: the planner's first questions
+            models.Index(
+                fields=["pool", "state"],
+                name="workload_open_by_pool",
+                condition=Q(state__in=[WorkloadState.QUEUED.value, WorkloadState.RUNNING.value]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider_code}/{self.external_id}"
+
+
+class SovereigntyRuleRow(models.Model):
+    """One sovereignty rule in force."""
+
+    name = models.TextField(unique=True)
+    data_class = models.TextField(choices=[(c.value, c.value) for c in DataClass])
+    from_jurisdiction = models.TextField()
+    to_jurisdiction = models.TextField()
+    reach = models.TextField(choices=[(r.value, r.value) for r in Reach])
+    words_zh = models.TextField(blank=True, default="")
+    words_en = models.TextField(blank=True, default="")
+
+    class Meta:
+        db_table = "scheduling_sovereignty_rule"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WeightSet(models.Model):
+    """The objective's weights, with an author and a date; the newest is in force."""
+
+    author = models.TextField()
+    created_at = models.DateTimeField()
+    carbon_usd_per_t = models.FloatField()
+    delay_usd_per_unit_h = models.FloatField()
+    churn_usd_per_job = models.FloatField()
+    unmet_usd_per_unit_h = models.FloatField()
+    max_region_share = models.FloatField(help_text="of a region's load moved in one cycle")
+    min_region_units = models.FloatField(help_text="units that may always move in one cycle")
+
+    def __str__(self) -> str:
+        return f"{self.created_at} by {self.author}"
+
+
+class Link(models.Model):
+    """What it takes to move data from one region to another."""
+
+    source_region = models.TextField()
+    destination_region = models.TextField()
+    egress_usd_per_gb = models.FloatField()
+    gbps = models.FloatField()
+    rtt_ms = models.FloatField()
+    basis = models.TextField(help_text="where the figures come from")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="link_once", fields=["source_region", "destination_region"]
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source_region} → {self.destination_region}"
+
+
+class PlanningRun(models.Model):
+    """One solve of one situation: what went in, how good the answer is, and doing nothing."""
+
+    as_of = models.DateTimeField(unique=True)
+    created_at = models.DateTimeField()
+    forecast_run_id = models.BigIntegerField(null=True)
+    snapshot_hash = models.TextField()
+    rules_version = models.TextField()
+    risk_quantile = models.FloatField()
+    slots = models.IntegerField()
+    status = models.TextField(choices=[(s.value, s.value) for s in PlanStatus])
+    objective_usd = models.FloatField()
+    bound_usd = models.FloatField()
+    gap = models.FloatField()
+    do_nothing_usd = models.FloatField()
+    parts = models.JSONField()
+    do_nothing_parts = models.JSONField()
+    residual_usd = models.FloatField(help_text="saving of those who stay")
+    waiting = models.JSONField(help_text="per group that waits: why, in code and words")
+    statistics = models.JSONField()
+    solve_s = models.FloatField()
+    violations = models.JSONField(default=list, help_text="what the independent checker found")
+
+    def __str__(self) -> str:
+        return f"{self.as_of} {self.status}"
+
+
+class RebalancingPlan(models.Model):
+    """The moves of one solve between one pair of regions: what these regions must agree on."""
+
+    run = models.ForeignKey(PlanningRun, on_delete=models.PROTECT, related_name="plans")
+    state = models.TextField(choices=[(s.value, s.value) for s in PlanState])
+    source_region = models.TextField()
+    destination_region = models.TextField()
+    created_at = models.DateTimeField()
+    decide_by = models.DateTimeField()
+    content_hash = models.TextField()
+    units = models.FloatField()
+    jobs = models.IntegerField()
+    saving_usd = models.FloatField()
+    parts = models.JSONField()
+    capacities = models.JSONField(help_text="capacity of each pool touched, as planned with")
+    proposer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    proposed_at = models.DateTimeField(null=True)
+    decided_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    state_reason = models.TextField(blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="plan_proposed_has_proposer",
+                condition=Q(proposer__isnull=False)
+                | Q(
+                    state__in=[
+                        PlanState.DRAFT.value,
+                        PlanState.SUPERSEDED.value,
+                        PlanState.EXPIRED.value,
+                    ]
+                ),
+            ),
+            models.UniqueConstraint(
+                name="plan_one_per_corridor_and_run",
+                fields=["run", "source_region", "destination_region"],
+            ),
+        ]
+        indexes = [
+            # the loops: plans in a state, oldest first
+            models.Index(fields=["state", "created_at"], name="plan_by_state"),
+        ]
+
+    def __str__(self) -> str:
+        return f"plan {self.pk} {self.source_region} → {self.destination_region} {self.state}"
+
+
+class Move(models.Model):
+    """Whole jobs of one group from one pool to another, from a moment on."""
+
+    plan = models.ForeignKey(RebalancingPlan, on_delete=models.CASCADE, related_name="moves")
+    position = models.IntegerField()
+    state = models.TextField(choices=[(s.value, s.value) for s in MoveState])
+    group_key = models.TextField()
+    data_class = models.TextField()
+    source_pool = models.ForeignKey("monitoring.Pool", on_delete=models.PROTECT, related_name="+")
+    destination_pool = models.ForeignKey(
+        "monitoring.Pool", on_delete=models.PROTECT, related_name="+"
+    )
+    jobs = models.IntegerField()
+    units_per_job = models.IntegerField()
+    requested_duration_s = models.FloatField()
+    window_start = models.DateTimeField()
+    window_end = models.DateTimeField()
+    saving_usd = models.FloatField()
+    parts = models.JSONField()
+    reason_code = models.TextField()
+    reason_zh = models.TextField()
+    reason_en = models.TextField()
+    runner_up = models.JSONField(default=dict)
+    predicted = models.JSONField(help_text="per job: at home and away, for the account")
+    state_reason = models.TextField(blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="move_once_per_plan", fields=["plan", "position"]),
+            models.CheckConstraint(
+                name="move_goes_somewhere",
+                condition=~Q(source_pool=models.F("destination_pool")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"move {self.plan_id}.{self.position} {self.state}"
+
+
+class Passage(models.Model):
+    """One workload bound to a move, on its way from engine to engine."""
+
+    move = models.ForeignKey(Move, on_delete=models.CASCADE, related_name="passages")
+    workload = models.ForeignKey(Workload, on_delete=models.PROTECT, related_name="passages")
+    state = models.TextField(choices=[(s.value, s.value) for s in PassageState])
+    state_reason = models.TextField(blank=True, default="")
+    placed_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="passage_once_per_move", fields=["move", "workload"]),
+            # a workload goes one way at a time: plans that compete for it cannot both have it
+            models.UniqueConstraint(
+                name="passage_one_at_a_time",
+                fields=["workload"],
+                condition=Q(
+                    state__in=[
+                        PassageState.WITHDRAWING.value,
+                        PassageState.SUBMITTING.value,
+                        PassageState.RELEASING.value,
+                        PassageState.PLACED.value,
+                        PassageState.RUNNING.value,
+                    ]
+                ),
+            ),
+        ]
+        indexes = [
+            # the dispatch loop: workloads on their way
+            models.Index(fields=["state"], name="passage_by_state"),
+        ]
+
+    def __str__(self) -> str:
+        return f"passage {self.pk} {self.state}"
+
+
+class Approval(models.Model):
+    """One person's recorded decision on one content of one plan."""
+
+    plan = models.ForeignKey(RebalancingPlan, on_delete=models.CASCADE, related_name="approvals")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    role = models.TextField()
+    region_code = models.TextField(blank=True, default="")
+    decision = models.TextField(choices=[(d.value, d.value) for d in Decision])
+    reason_code = models.TextField(blank=True, default="")
+    comment = models.TextField(blank=True, default="")
+    content_hash = models.TextField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            # two clicks, a retry or a second seat are one decision
+            models.UniqueConstraint(name="approval_once_per_person", fields=["plan", "user"]),
+            models.UniqueConstraint(
+                name="approval_once_per_seat", fields=["plan", "role", "region_code"]
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.plan_id} {self.role} {self.region_code} {self.decision}"
+
+
+class DispatchCommand(models.Model):
+    """One command to one engine: the outbox row, written with the state that it belongs to."""
+
+    class Kind(models.TextChoices):
+        """What the engine is asked to do."""
+
+        WITHDRAW = "WITHDRAW", "take a waiting job out of the source's queue"
+        SUBMIT = "SUBMIT", "queue the job at the destination"
+        RELEASE = "RELEASE", "put the job back into the source's queue"
+
+    passage = models.ForeignKey(Passage, on_delete=models.CASCADE, related_name="commands")
+    kind = models.TextField(choices=Kind.choices)
+    key = models.TextField(unique=True, help_text="hash of plan, move, workload, kind and target")
+    pool = models.ForeignKey("monitoring.Pool", on_delete=models.PROTECT, related_name="+")
+    state = models.TextField(choices=[(s.value, s.value) for s in CommandState])
+    attempts = models.IntegerField(default=0)
+    created_at = models.DateTimeField()
+    due_wall_at = models.DateTimeField(help_text="not before this wall time")
+    sent_wall_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+    answer = models.JSONField(default=dict)
+    error = models.TextField(blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="command_once_per_passage", fields=["passage", "kind"]),
+        ]
+        indexes = [
+            # the sweep: commands that are not closed, in order of their due time
+            models.Index(
+                fields=["state", "due_wall_at"],
+                name="command_open",
+                condition=Q(
+                    state__in=[
+                        CommandState.PENDING.value,
+                        CommandState.SENT.value,
+                        CommandState.UNKNOWN.value,
+                    ]
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key[:12]} {self.state}"
+
+
+class Settlement(models.Model):
+    """The account of one finished plan: promised against realised, part by part."""
+
+    plan = models.OneToOneField(
+        RebalancingPlan, primary_key=True, on_delete=models.CASCADE, related_name="settlement"
+    )
+    measured_at = models.DateTimeField()
+    is_final = models.BooleanField(help_text="whether every moved workload has ended")
+    report = models.JSONField()
+    predicted_saving_usd = models.FloatField()
+    realised_saving_usd = models.FloatField()
+
+    def __str__(self) -> str:
+        return f"settlement of plan {self.plan_id}"
+
+
+class DispatchSwitch(models.Model):
+    """The one row that says whether new commands may be sent."""
+
+    is_frozen = models.BooleanField(default=False)
+    changed_by = models.TextField(blank=True, default="")
+    changed_at = models.DateTimeField(null=True)
+    reason = models.TextField(blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="dispatchswitch_is_one_row", condition=Q(id=1)),
+        ]
+
+    def __str__(self) -> str:
+        return "frozen" if self.is_frozen else "open"

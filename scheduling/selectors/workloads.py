@@ -1,0 +1,57 @@
+"""Open workloads, for whoever asks what waits and what runs."""
+
+from typing import Any
+
+from django.db.models import Count, Sum
+
+from scheduling.domain.workloads import WorkloadState
+from scheduling.models import Workload
+
+MOST = 500
+OPEN = (WorkloadState.QUEUED, WorkloadState.RUNNING)
+
+
+def open_workloads(pool: str | None = None) -> dict[str, Any]:
+    """This function will list open workloads, oldest first, and count them by pool and state.
+
+    Args:
+        pool: code of one pool, or None for all.
+
+    Returns:
+        JSON-able: `counts` [{pool, state, workloads, units}], `workloads` (at most 500).
+    """
+    rows = Workload.objects.filter(state__in=OPEN)
+    if pool:
+        rows = rows.filter(pool__code=pool)
+    counts = (
+        rows.values("pool__code", "state")
+        .annotate(workloads=Count("pk"), units_sum=Sum("units"))
+        .order_by("pool__code", "state")
+    )
+    first = rows.select_related("pool").order_by("submitted_at", "pk")[:MOST]
+    return {
+        "counts": [
+            {
+                "pool": row["pool__code"],
+                "state": row["state"],
+                "workloads": row["workloads"],
+                "units": row["units_sum"],
+            }
+            for row in counts
+        ],
+        "workloads": [
+            {
+                "id": row.pk,
+                "provider": row.provider_code,
+                "external_id": row.external_id,
+                "pool": row.pool.code,
+                "tenant": row.tenant,
+                "units": row.units,
+                "state": row.state,
+                "data_class": row.data_class,
+                "submitted_at": row.submitted_at.isoformat(),
+                "deadline_at": row.deadline_at.isoformat(),
+            }
+            for row in first
+        ],
+    }

@@ -1,0 +1,225 @@
+"""A small grid of three regions with a draft plan between two of them."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import pytest
+
+from controlplane.auth.roles import Actor, Role
+from monitoring.models import Pool, PoolState, Provider, Region, Site
+from scheduling.domain.lifecycle import MoveState, PassageState, PlanState
+from scheduling.models import (
+    DispatchCommand,
+    Move,
+    Passage,
+    PlanningRun,
+    RebalancingPlan,
+    Workload,
+)
+from scheduling.selectors.situation import rules_in_force
+from scheduling.services.consent import approve_plan, propose_plan
+from scheduling.services.planning import content_hash
+from scheduling.services.rules import seed_sovereignty, seed_weights
+
+NOW = dt.datetime(2023, 5, 26, 0, 0, tzinfo=dt.UTC)
+HOUR = dt.timedelta(hours=1)
+PARTS = {
+    "energy_usd": 1.0,
+    "carbon_kg": 10.0,
+    "carbon_usd": 0.5,
+    "egress_usd": 0.0,
+    "delay_usd": 4.0,
+    "churn_usd": 0.0,
+    "unmet_usd": 0.0,
+}
+
+
+@dataclass
+class SmallGrid:
+    """Three regions with one pool each; `bj` is short, `nm` and `gz` have room."""
+
+    pools: dict[str, Pool]
+
+    def state(self, name, *, capacity=64.0, allocated=0.0, queued=0.0, measured_at=NOW):
+        values = {
+            "measured_at": measured_at,
+            "received_at": measured_at,
+            "capacity": capacity,
+            "allocated": allocated,
+            "queued": queued,
+            "price_per_unit_h": 0.03,
+            "carbon_g_per_kwh": 500.0,
+            "quality": "good",
+        }
+        PoolState.objects.update_or_create(pool=self.pools[name], defaults=values)
+
+    def workload(self, number, *, pool="bj", units=8, state="QUEUED", data_class="open", hours=4.0):
+        return Workload.objects.create(
+            provider_code="north",
+            external_id=f"job-{number}",
+            pool=self.pools[pool],
+            tenant="t",
+            units=units,
+            requested_duration_s=hours * 3600,
+            submitted_at=NOW - HOUR + dt.timedelta(seconds=number),
+            deadline_at=NOW + 72 * HOUR,
+            data_class=data_class,
+            data_gb=1.0,
+            state=state,
+            started_at=NOW - HOUR if state == "RUNNING" else None,
+            updated_at=NOW,
+            spec={"program": f"job-{number}"},
+        )
+
+    def draft(self, *, source="bj", destination="nm", workloads=None, decide_by=NOW + HOUR):
+        """A stored draft as the planner would make one: whole, hashed, with bound workloads."""
+        jobs = workloads if workloads is not None else [self.workload(n) for n in range(2)]
+        run = PlanningRun.objects.create(
+            as_of=NOW + dt.timedelta(microseconds=PlanningRun.objects.count()),
+            created_at=NOW,
+            snapshot_hash="s",
+            rules_version=rules_in_force().version,
+            risk_quantile=0.9,
+            slots=24,
+            status="OPTIMAL",
+            objective_usd=1.0,
+            bound_usd=1.0,
+            gap=0.0,
+            do_nothing_usd=9.0,
+            parts=PARTS,
+            do_nothing_parts=PARTS,
+            residual_usd=0.0,
+            waiting=[],
+            statistics={},
+            solve_s=0.1,
+        )
+        from_pool, to_pool = self.pools[source], self.pools[destination]
+        plan = RebalancingPlan(
+            run=run,
+            state=PlanState.DRAFT,
+            source_region=from_pool.site.region_id,
+            destination_region=to_pool.site.region_id,
+            created_at=NOW,
+            decide_by=decide_by,
+            units=8.0 * len(jobs),
+            jobs=len(jobs),
+            saving_usd=8.0,
+            parts=PARTS,
+            capacities={from_pool.code: 64.0, to_pool.code: 64.0},
+        )
+        move = Move(
+            position=0,
+            state=MoveState.PENDING,
+            group_key="g",
+            data_class=jobs[0].data_class if jobs else "open",
+            source_pool=from_pool,
+            destination_pool=to_pool,
+            jobs=len(jobs),
+            units_per_job=8,
+            requested_duration_s=4 * 3600,
+            window_start=NOW,
+            window_end=NOW + 12 * HOUR,
+            saving_usd=8.0,
+            parts=PARTS,
+            reason_code="SHORTAGE_AT_HOME",
+            reason_zh="因为",
+            reason_en="Because.",
+            predicted={"home": PARTS, "away": PARTS},
+        )
+        plan.content_hash = content_hash(plan, [move])
+        plan.save()
+        move.plan = plan
+        move.save()
+        for job in jobs:
+            Passage.objects.create(
+                move=move, workload=job, state=PassageState.BOUND, updated_at=NOW
+            )
+        return plan
+
+
+@pytest.fixture
+def grid(db):
+    provider = Provider.objects.create(code="north", name_zh="北", name_en="North")
+    pools = {}
+    for name, region_code, jurisdiction in (
+        ("bj", "CN-BJ", "CN"),
+        ("nm", "CN-NM", "CN"),
+        ("gz", "CN-GZ", "CN"),
+    ):
+        region = Region.objects.create(
+            code=region_code,
+            name_zh=name,
+            name_en=name,
+            lat=40.0,
+            lon=110.0,
+            jurisdiction=jurisdiction,
+            carbon_g_per_kwh=500.0,
+        )
+        site = Site.objects.create(
+            code=name,
+            name_zh=name,
+            name_en=name,
+            provider=provider,
+            region=region,
+            lat=40.0,
+            lon=110.0,
+            pue=1.25,
+        )
+        pools[name] = Pool.objects.create(
+            code=f"{name}-gpu",
+            site=site,
+            installed=64.0,
+            contract=64.0,
+            kw_per_unit=0.4,
+            engine_url="http://127.0.0.1:9",
+        )
+    seed_sovereignty()
+    seed_weights(author="test")
+    small = SmallGrid(pools)
+    small.state("bj", allocated=64.0, queued=16.0)
+    small.state("nm", allocated=8.0)
+    small.state("gz", allocated=8.0)
+    return small
+
+
+def person(django_user_model, name, role, region=None):
+    user = django_user_model.objects.create(username=name)
+    return Actor(user.pk, name, role, region_code=region)
+
+
+@pytest.fixture
+def people(db, django_user_model):
+    """Actors by name; `outsider` is the admin of a region that the plan does not touch."""
+    return {
+        "operator": person(django_user_model, "operator", Role.OPERATOR),
+        "operator2": person(django_user_model, "operator2", Role.OPERATOR),
+        "admin_bj": person(django_user_model, "admin_bj", Role.REGIONAL_ADMIN, "CN-BJ"),
+        "admin_nm": person(django_user_model, "admin_nm", Role.REGIONAL_ADMIN, "CN-NM"),
+        "second_nm": person(django_user_model, "second_nm", Role.REGIONAL_ADMIN, "CN-NM"),
+        "outsider": person(django_user_model, "outsider", Role.REGIONAL_ADMIN, "CN-GZ"),
+        "auditor": person(django_user_model, "auditor", Role.AUDITOR),
+        "grid_admin": person(django_user_model, "grid_admin", Role.GRID_ADMIN),
+        "provider": person(django_user_model, "provider", Role.PROVIDER),
+    }
+
+
+@pytest.fixture
+def approved(grid, people):
+    """A function that proposes and approves a draft as everybody who must."""
+
+    def agree(plan, now=NOW):
+        given = {"content_hash": plan.content_hash, "now": now}
+        propose_plan(people["operator"], plan.pk, **given)
+        for name in ("admin_bj", "admin_nm", "operator2"):
+            plan = approve_plan(people[name], plan.pk, **given)
+        return plan
+
+    return agree
+
+
+def commands_of(plan):
+    return list(
+        DispatchCommand.objects.filter(passage__move__plan=plan)
+        .order_by("pk")
+        .values_list("kind", "state")
+    )
