@@ -2,13 +2,14 @@
 
 import os
 
-from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
 # Celery's application must be the current one before a service asks for work by name
-from controlplane import celery as _celery  # noqa: E402, F401
+from controlplane import celery as _celery  # noqa: F401
+from controlplane.body_guard import BodyGuard
 
 http_application = get_asgi_application()
 
@@ -16,7 +17,7 @@ from dash_app.sockets import websocket_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": http_application,
-        "websocket": AuthMiddlewareStack(URLRouter(websocket_urlpatterns)),
+        "http": BodyGuard(http_application, max_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE),
+        "websocket": URLRouter(websocket_urlpatterns),
     }
 )

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from monitoring.models import Alert, Pool, PoolState, Provider, ProviderTally, Region, Site
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Shows rows that only the grid itself writes."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -22,21 +22,21 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
 
 @admin.register(Region)
-class RegionAdmin(admin.ModelAdmin):
+class RegionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Regions of the inventory."""
 
     list_display = ("code", "name_zh", "name_en", "jurisdiction", "carbon_g_per_kwh")
 
 
 @admin.register(Provider)
-class ProviderAdmin(admin.ModelAdmin):
+class ProviderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Providers of the inventory."""
 
     list_display = ("code", "name_zh", "name_en")
 
 
 @admin.register(Site)
-class SiteAdmin(admin.ModelAdmin):
+class SiteAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Sites of the inventory."""
 
     list_display = ("code", "provider", "region", "is_hub", "pue", "energy_zone")
@@ -44,7 +44,7 @@ class SiteAdmin(admin.ModelAdmin):
 
 
 @admin.register(Pool)
-class PoolAdmin(admin.ModelAdmin):
+class PoolAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Pools of the inventory: contract and limits are set here, never by telemetry."""
 
     list_display = ("code", "site", "unit", "installed", "contract", "reserve", "engine")

@@ -21,7 +21,6 @@ from monitoring import services
 from monitoring.domain.reports import IngestReport, add_reports, report_on
 from monitoring.domain.samples import (
     FIELD_NAMES,
-    NO_FAULT,
     QUALITIES,
     RULES,
     Batch,
@@ -35,7 +34,7 @@ from monitoring.domain.samples import (
     judge,
     same_values,
 )
-from monitoring.formats import pg_arrays
+from monitoring.formats import frames, pg_arrays
 from monitoring.models import Pool, Sample
 
 HISTORY_CHUNK = 20_000
@@ -115,7 +114,7 @@ def load_history(frame: pd.DataFrame, *, now: dt.datetime) -> IngestReport:
     window = Window(oldest, min(newest, now))
     reports = [
         _ingest(
-            _batch_of(ordered.iloc[start : start + HISTORY_CHUNK]),
+            frames.decode(ordered.iloc[start : start + HISTORY_CHUNK]),
             None,
             Source.HISTORY,
             now=now,
@@ -235,21 +234,6 @@ def _account(provider_code: str, report: IngestReport, now: dt.datetime) -> None
                 "now": now,
             },
         )
-
-
-def _batch_of(frame: pd.DataFrame) -> Batch:
-    size = len(frame)
-    absent = np.full(size, np.nan)
-    return Batch(
-        pool=frame["pool"].to_numpy(dtype=object),
-        measured_us=frame["measured_at"].dt.as_unit("us").to_numpy("datetime64[us]").view("i8"),
-        values={
-            name: frame[name].to_numpy(np.float64) + 0.0 if name in frame else absent
-            for name in FIELD_NAMES
-        },
-        fault=np.full(size, NO_FAULT, np.int16),
-        fault_field=np.zeros(size, np.int16),
-    )
 
 
 def _is_missing_partition(error: IntegrityError) -> bool:

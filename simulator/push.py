@@ -77,17 +77,32 @@ class GridConnection:
             key = self._key_file.read_text(encoding="ascii").strip()
             headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
             body = json.dumps(document, separators=(",", ":")).encode()
-            if self._connection is None:
-                self._connection = self._connected()
-            self._connection.request("POST", self._prefix + path, body=body, headers=headers)
-            response = self._connection.getresponse()
-            answer = Answer(
-                response.status, _json_object(response.read()), _retry_after_s(response)
-            )
+            answer = self._exchange(self._prefix + path, body, headers)
         except (OSError, ValueError, http.client.HTTPException) as error:
             self.close()
             raise GridUnreachable(repr(error)) from error
         return answer
+
+    def _exchange(self, path: str, body: bytes, headers: dict[str, str]) -> Answer:
+        """Send and read; a kept connection that the grid has closed meanwhile is opened anew.
+
+        Sending again is safe: the grid takes the same items once.
+        """
+        is_kept = self._connection is not None
+        try:
+            return self._send_once(path, body, headers)
+        except (ConnectionError, http.client.RemoteDisconnected):
+            self.close()
+            if not is_kept:
+                raise
+        return self._send_once(path, body, headers)
+
+    def _send_once(self, path: str, body: bytes, headers: dict[str, str]) -> Answer:
+        if self._connection is None:
+            self._connection = self._connected()
+        self._connection.request("POST", path, body=body, headers=headers)
+        response = self._connection.getresponse()
+        return Answer(response.status, _json_object(response.read()), _retry_after_s(response))
 
     def close(self) -> None:
         """Close the connection if one is open."""

@@ -45,7 +45,9 @@ def issue_key(
         TooManyLiveKeys: the provider has two live keys already.
     """
     now = clock.wall_now()
-    live = ProviderKey.objects.select_for_update().filter(_is_live(now), provider_code=provider_code)
+    live = ProviderKey.objects.select_for_update().filter(
+        _is_live(now), provider_code=provider_code
+    )
     if len(live) >= MAX_LIVE_KEYS:
         raise TooManyLiveKeys(
             f"{provider_code} has {MAX_LIVE_KEYS} live keys; revoke one before issuing another."

@@ -38,6 +38,17 @@ class MayViewGrid(BasePermission):
         return actor is not None and actor.may(Permission.VIEW_GRID)
 
 
+def provider_of(request: Request) -> str:
+    """Return the provider whose key came with a request.
+
+    Raises:
+        NotAllowed: the request came without one.
+    """
+    if not isinstance(request.user, ProviderSender):
+        raise NotAllowed(IsProvider.message)
+    return request.user.provider_code
+
+
 def require_actor(user: Any, permission: Permission) -> Actor:
     """Return the person behind a user who may do something.
 

@@ -98,23 +98,27 @@ def _describe(exc: Exception) -> tuple[dict[str, Any] | None, dict[str, str]]:
         headers = {"Retry-After": str(retry_after_s())} if status in (429, 503) else {}
         return problem(status, exc.code, exc.detail, **exc.extra), headers
     if isinstance(exc, DATABASE_AWAY):
-        detail = "The database cannot be reached just now. Nothing was stored; send again."
+        detail = "The database cannot be reached just now. Send again: what was stored stays once."
         headers = {"Retry-After": str(retry_after_s())}
         return problem(503, "database-away", detail), headers
     if isinstance(exc, Http404):
         return problem(404, "not-found", "There is no such thing here."), {}
+    if isinstance(exc, exceptions.APIException):
+        return _describe_refusal(exc)
+    return None, {}
+
+
+def _describe_refusal(exc: exceptions.APIException) -> tuple[dict[str, Any], dict[str, str]]:
     if isinstance(exc, exceptions.ValidationError):
         errors = _field_errors(exc.detail)
         return problem(400, "invalid-request", errors[0]["reason"], errors=errors), {}
-    if isinstance(exc, exceptions.APIException):
-        code = _CODE_OF_STATUS.get(exc.status_code, "request-refused")
-        headers = {}
-        if getattr(exc, "auth_header", None):
-            headers["WWW-Authenticate"] = exc.auth_header  # type: ignore[attr-defined]
-        if getattr(exc, "wait", None):
-            headers["Retry-After"] = str(int(exc.wait) + 1)  # type: ignore[attr-defined]
-        return problem(exc.status_code, code, str(exc.detail)), headers
-    return None, {}
+    code = _CODE_OF_STATUS.get(exc.status_code, "request-refused")
+    headers = {}
+    if scheme := getattr(exc, "auth_header", None):
+        headers["WWW-Authenticate"] = str(scheme)
+    if wait_s := getattr(exc, "wait", None):
+        headers["Retry-After"] = str(int(wait_s) + 1)
+    return problem(exc.status_code, code, str(exc.detail)), headers
 
 
 def _field_errors(detail: Any, prefix: str = "") -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ class RegionsView(APIView):
         summary="List regions with their load",
         responses=schemas.RegionListOut,
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> Response:  # noqa: ARG002
         """Return every region, those without pools among them."""
         now = clock.now()
         loads = {reading.region: region_load(reading) for reading in selectors.region_states(now)}
@@ -51,7 +51,7 @@ class SitesView(APIView):
     permission_classes = (MayViewGrid,)
 
     @extend_schema(operation_id="sites_list", summary="List sites", responses=schemas.SiteListOut)
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> Response:  # noqa: ARG002
         """Return every site."""
         return Response({"sites": [asdict(info) for info in selectors.sites()]})
 
@@ -93,7 +93,7 @@ class PoolView(APIView):
         summary="Show one pool",
         responses={200: schemas.PoolOut, **_NOT_FOUND},
     )
-    def get(self, request: Request, code: str) -> Response:
+    def get(self, request: Request, code: str) -> Response:  # noqa: ARG002
         """Return one pool."""
         info = _pool_or_404(code)
         readings = selectors.pool_states(clock.now(), pool_code=code)

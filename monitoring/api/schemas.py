@@ -1,12 +1,14 @@
 """Describes monitoring's requests and answers, for the OpenAPI document and for rendering."""
 
+from typing import Any
+
 from drf_spectacular.utils import OpenApiExample
 from rest_framework import serializers
 
 from controlplane.lib.problems import problem
 
 
-class SampleIn(serializers.Serializer):
+class SampleIn(serializers.Serializer[Any]):
     """One sample; read by the strict decoder, described here."""
 
     pool = serializers.CharField()
@@ -22,14 +24,14 @@ class SampleIn(serializers.Serializer):
     carbon_g_per_kwh = serializers.FloatField(required=False, allow_null=True, min_value=0)
 
 
-class TelemetryIn(serializers.Serializer):
+class TelemetryIn(serializers.Serializer[Any]):
     """Either `samples` (rows) or `columns` (each field an array), not both."""
 
     samples = SampleIn(many=True, required=False)
     columns = serializers.DictField(child=serializers.ListField(), required=False)
 
 
-class SampleErrorOut(serializers.Serializer):
+class SampleErrorOut(serializers.Serializer[Any]):
     """Why one sample was not stored."""
 
     index = serializers.IntegerField()
@@ -38,7 +40,7 @@ class SampleErrorOut(serializers.Serializer):
     reason = serializers.CharField()
 
 
-class ReportOut(serializers.Serializer):
+class ReportOut(serializers.Serializer[Any]):
     """What became of each sample: received = accepted + duplicate + conflict + rejected."""
 
     received = serializers.IntegerField()
@@ -46,11 +48,13 @@ class ReportOut(serializers.Serializer):
     duplicate = serializers.IntegerField()
     conflict = serializers.IntegerField()
     rejected = serializers.IntegerField()
-    errors = SampleErrorOut(many=True, help_text="the first 100 by index")
+    errors = SampleErrorOut(  # type: ignore[assignment]
+        many=True, help_text="the first 100 by index"
+    )
     errors_total = serializers.IntegerField()
 
 
-class ProblemOut(serializers.Serializer):
+class ProblemOut(serializers.Serializer[Any]):
     """An RFC 9457 problem."""
 
     type = serializers.CharField()
@@ -64,7 +68,7 @@ class ReportProblemOut(ProblemOut, ReportOut):
     """A problem with the account of the batch in it; absent when the body was no batch."""
 
 
-class LoadOut(serializers.Serializer):
+class LoadOut(serializers.Serializer[Any]):
     """Supply and demand now; null = unknown, never zero."""
 
     capacity = serializers.FloatField(allow_null=True)
@@ -96,7 +100,7 @@ class PoolLoadOut(LoadOut):
     quality_rule = serializers.CharField(allow_blank=True)
 
 
-class RegionOut(serializers.Serializer):
+class RegionOut(serializers.Serializer[Any]):
     """A region and its load."""
 
     code = serializers.CharField()
@@ -110,7 +114,7 @@ class RegionOut(serializers.Serializer):
     now = RegionLoadOut()
 
 
-class SiteOut(serializers.Serializer):
+class SiteOut(serializers.Serializer[Any]):
     """A site."""
 
     code = serializers.CharField()
@@ -127,7 +131,7 @@ class SiteOut(serializers.Serializer):
     energy_zone = serializers.CharField(allow_blank=True, help_text="a stand-in")
 
 
-class PoolOut(serializers.Serializer):
+class PoolOut(serializers.Serializer[Any]):
     """A pool and its load."""
 
     code = serializers.CharField()
@@ -148,7 +152,7 @@ class PoolOut(serializers.Serializer):
     now = PoolLoadOut()
 
 
-class SampleOut(serializers.Serializer):
+class SampleOut(serializers.Serializer[Any]):
     """A stored sample."""
 
     measured_at = serializers.DateTimeField()
@@ -162,10 +166,10 @@ class SampleOut(serializers.Serializer):
     carbon_g_per_kwh = serializers.FloatField(allow_null=True)
     quality = serializers.CharField()
     quality_rule = serializers.CharField(allow_blank=True)
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
 
 
-class AlertOut(serializers.Serializer):
+class AlertOut(serializers.Serializer[Any]):
     """An alert."""
 
     id = serializers.IntegerField()
@@ -183,13 +187,13 @@ class AlertOut(serializers.Serializer):
     comment = serializers.CharField(allow_blank=True)
 
 
-class AcknowledgeIn(serializers.Serializer):
+class AcknowledgeIn(serializers.Serializer[Any]):
     """What the person is going to do about the alert."""
 
     comment = serializers.CharField(max_length=500, allow_blank=True, required=False, default="")
 
 
-class TallyOut(serializers.Serializer):
+class TallyOut(serializers.Serializer[Any]):
     """What became of every sample that the provider ever sent."""
 
     received = serializers.IntegerField()
@@ -207,7 +211,7 @@ class OwnPoolOut(PoolLoadOut):
     pool = serializers.CharField()
 
 
-class ProviderStatusOut(serializers.Serializer):
+class ProviderStatusOut(serializers.Serializer[Any]):
     """A provider's own state."""
 
     provider = serializers.CharField()
@@ -216,27 +220,27 @@ class ProviderStatusOut(serializers.Serializer):
     pools = OwnPoolOut(many=True)
 
 
-class RegionListOut(serializers.Serializer):
+class RegionListOut(serializers.Serializer[Any]):
     """All regions."""
 
     as_of = serializers.DateTimeField()
     regions = RegionOut(many=True)
 
 
-class SiteListOut(serializers.Serializer):
+class SiteListOut(serializers.Serializer[Any]):
     """All sites."""
 
     sites = SiteOut(many=True)
 
 
-class PoolListOut(serializers.Serializer):
+class PoolListOut(serializers.Serializer[Any]):
     """Pools."""
 
     as_of = serializers.DateTimeField()
     pools = PoolOut(many=True)
 
 
-class SampleListOut(serializers.Serializer):
+class SampleListOut(serializers.Serializer[Any]):
     """A pool's samples; ask again with `since=next_since` for what follows."""
 
     pool = serializers.CharField()
@@ -244,7 +248,7 @@ class SampleListOut(serializers.Serializer):
     next_since = serializers.DateTimeField(allow_null=True)
 
 
-class AlertListOut(serializers.Serializer):
+class AlertListOut(serializers.Serializer[Any]):
     """Alerts, newest first."""
 
     as_of = serializers.DateTimeField()

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -56,11 +57,14 @@ class TelemetryView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Store a batch; the sender is known before the body is looked at."""
+        sender = request.user
+        if not isinstance(sender, ProviderSender):  # the permission has seen to that
+            raise NotAuthenticated
         batch = rows.decode(read_json_body(request._request))  # noqa: SLF001 (DRF's own would parse)
         now = clock.now()
         report = ingest.ingest_batch(
             batch,
-            provider_code=request.user.provider_code,
+            provider_code=sender.provider_code,
             now=now,
             window=live_window(now, rate=settings.GRID_CLOCK.rate),
         )
@@ -72,7 +76,7 @@ class IsProviderOrItsPerson(BasePermission):
 
     message = "This address is for providers."
 
-    def has_permission(self, request: Request, view: Any) -> bool:
+    def has_permission(self, request: Request, view: Any) -> bool:  # noqa: ARG002
         """Whether the request comes from a provider."""
         return _provider_of(request.user) is not None
 

@@ -240,11 +240,10 @@ def first_of_each(pool_id: IntArray, measured_us: IntArray) -> tuple[IntArray, I
 
 def same_values(one: Mapping[str, FloatArray], other: Mapping[str, FloatArray]) -> BoolArray:
     """Return where two sets of columns agree in every field; not reported equals not reported."""
-    agrees = [
-        (one[name] == other[name]) | (np.isnan(one[name]) & np.isnan(other[name]))
-        for name in FIELD_NAMES
-    ]
-    return np.logical_and.reduce(agrees)
+    agrees = np.ones(len(one[FIELD_NAMES[0]]), bool)
+    for name in FIELD_NAMES:
+        agrees &= (one[name] == other[name]) | (np.isnan(one[name]) & np.isnan(other[name]))
+    return agrees
 
 
 def to_us(moment: dt.datetime) -> int:

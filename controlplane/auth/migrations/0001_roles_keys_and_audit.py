@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -15,50 +14,107 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='AuditEntry',
+            name="AuditEntry",
             fields=[
-                ('sequence', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('grid_at', models.DateTimeField()),
-                ('wall_at', models.DateTimeField()),
-                ('actor', models.TextField()),
-                ('action', models.TextField()),
-                ('subject', models.TextField()),
-                ('payload', models.JSONField()),
-                ('previous_hash', models.TextField()),
-                ('entry_hash', models.TextField(unique=True)),
+                ("sequence", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("grid_at", models.DateTimeField()),
+                ("wall_at", models.DateTimeField()),
+                ("actor", models.TextField()),
+                ("action", models.TextField()),
+                ("subject", models.TextField()),
+                ("payload", models.JSONField()),
+                ("previous_hash", models.TextField()),
+                ("entry_hash", models.TextField(unique=True)),
             ],
             options={
-                'indexes': [models.Index(fields=['subject', 'sequence'], name='audit_by_subject')],
+                "indexes": [models.Index(fields=["subject", "sequence"], name="audit_by_subject")],
             },
         ),
         migrations.CreateModel(
-            name='ProviderKey',
+            name="ProviderKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('provider_code', models.TextField()),
-                ('label', models.TextField(blank=True, default='')),
-                ('hint', models.TextField(help_text='first characters of the key, to tell keys apart')),
-                ('key_hash', models.BinaryField(unique=True)),
-                ('created_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField()),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('last_used_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("provider_code", models.TextField()),
+                ("label", models.TextField(blank=True, default="")),
+                (
+                    "hint",
+                    models.TextField(help_text="first characters of the key, to tell keys apart"),
+                ),
+                ("key_hash", models.BinaryField(unique=True)),
+                ("created_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                ("last_used_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'indexes': [models.Index(fields=['provider_code'], name='providerkey_by_provider')],
+                "indexes": [models.Index(fields=["provider_code"], name="providerkey_by_provider")],
             },
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.TextField(choices=[('PROVIDER', 'PROVIDER'), ('OPERATOR', 'OPERATOR'), ('REGIONAL_ADMIN', 'REGIONAL_ADMIN'), ('AUDITOR', 'AUDITOR'), ('GRID_ADMIN', 'GRID_ADMIN')])),
-                ('region_code', models.TextField(blank=True, default='')),
-                ('provider_code', models.TextField(blank=True, default='')),
-                ('user', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='membership', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "role",
+                    models.TextField(
+                        choices=[
+                            ("PROVIDER", "PROVIDER"),
+                            ("OPERATOR", "OPERATOR"),
+                            ("REGIONAL_ADMIN", "REGIONAL_ADMIN"),
+                            ("AUDITOR", "AUDITOR"),
+                            ("GRID_ADMIN", "GRID_ADMIN"),
+                        ]
+                    ),
+                ),
+                ("region_code", models.TextField(blank=True, default="")),
+                ("provider_code", models.TextField(blank=True, default="")),
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="membership",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('role__in', ['PROVIDER', 'OPERATOR', 'REGIONAL_ADMIN', 'AUDITOR', 'GRID_ADMIN'])), name='membership_role_known'), models.CheckConstraint(condition=models.Q(models.Q(('role', 'REGIONAL_ADMIN'), _negated=True), models.Q(('region_code', ''), _negated=True), _connector='OR'), name='membership_regional_admin_has_region'), models.CheckConstraint(condition=models.Q(models.Q(('role', 'PROVIDER'), _negated=True), models.Q(('provider_code', ''), _negated=True), _connector='OR'), name='membership_provider_has_provider')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "role__in",
+                                ["PROVIDER", "OPERATOR", "REGIONAL_ADMIN", "AUDITOR", "GRID_ADMIN"],
+                            )
+                        ),
+                        name="membership_role_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("role", "REGIONAL_ADMIN"), _negated=True),
+                            models.Q(("region_code", ""), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="membership_regional_admin_has_region",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("role", "PROVIDER"), _negated=True),
+                            models.Q(("provider_code", ""), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="membership_provider_has_provider",
+                    ),
+                ],
             },
         ),
     ]
