@@ -1,0 +1,68 @@
+# What everybody runs; `make help` lists it. Nothing but Python 3.11-3.13, pip and make is needed.
+
+PYTHON ?= python3
+VENV   ?= .venv
+PORT   ?= $(or $(TIAODU_PORT),8000)
+RATE   ?= $(or $(TIAODU_CLOCK_RATE),60)
+# Two cores are what the project is measured on.
+JOBS   ?= 2
+ARGS   ?=
+
+BIN := $(VENV)/bin
+RUN := $(BIN)/python -m controlplane.runtime
+
+export PYTHONPATH := $(CURDIR)
+
+.DEFAULT_GOAL := help
+.PHONY: help up status up-clean runtime dev test check lint types imports migrations deps bench lock
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: runtime ## Set up and run the demo grid (PORT=8000, RATE=60 grid seconds per second)
+	@exec $(RUN) up --port '$(PORT)' --rate '$(RATE)'
+
+status: runtime ## Show what runs
+	@$(RUN) status || true
+
+up-clean: runtime ## Forget all data of the demo grid; refuses while it runs
+	@exec $(RUN) clean
+
+runtime:
+	@$(PYTHON) deploy/bootstrap.py runtime '$(VENV)'
+
+dev:
+	@$(PYTHON) deploy/bootstrap.py dev '$(VENV)'
+
+test: dev ## Run all tests on an embedded PostgreSQL (ARGS='-k name' for some)
+	@exec $(BIN)/python -m pytest -p tests.plugins.browser -n $(JOBS) $(ARGS)
+
+check: dev ## Lint, format, types, import contracts, migrations, dependencies
+	@$(MAKE) --no-print-directory lint types imports migrations deps
+
+lint: dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: dev
+	@$(BIN)/mypy
+
+imports: dev
+	@$(BIN)/lint-imports
+
+migrations: dev
+	@$(BIN)/python manage.py makemigrations --check --dry-run
+
+deps: dev
+	@$(BIN)/deptry .
+
+bench: dev ## Run the benchmarks
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+lock: ## Pin all dependencies anew (needs uv)
+	@uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-header --no-annotate --quiet $(LOCK_ARGS) \
+	    -o requirements/runtime.txt
+	@uv pip compile pyproject.toml --extra dev --constraint requirements/runtime.txt --universal \
+	    --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	    --quiet $(LOCK_ARGS) -o requirements/dev.txt
