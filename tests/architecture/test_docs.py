@@ -23,7 +23,7 @@ def test_every_setting_from_the_environment_is_documented():
     names = set(re.findall(r'"((?:TIAODU_[A-Z_]+)|DATABASE_URL|REDIS_URL)"', code))
     documented = (DOCS / "configuration.md").read_text()
 
-    missing = {name for name in names if name not in documented}
+    missing = {name for name in names if name.removesuffix("_FILE") not in documented}
 
     assert missing == set()
 
@@ -42,7 +42,7 @@ def test_every_role_is_described():
 
 
 def test_no_document_or_code_names_a_machine_path_or_a_registry():
-    forbidden = re.compile(r"/(?:work|root|home)/[a-z]|pypi\.org|pythonhosted|/tmp/research")  # noqa: S108
+    forbidden = re.compile(r"/(?:work|root|home)/[a-z]|pypi\.org|pythonhosted|/tmp/research")
     guilty = []
     for path in ROOT.rglob("*"):
         parts = path.relative_to(ROOT).parts

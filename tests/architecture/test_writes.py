@@ -16,13 +16,13 @@ def test_only_services_and_ingest_write_rows():
             parts = path.relative_to(ROOT / app).parts
             if WRITERS & set(parts):
                 continue
-            for node in ast.walk(ast.parse(path.read_text())):
-                if (
-                    isinstance(node, ast.Call)
-                    and isinstance(node.func, ast.Attribute)
-                    and node.func.attr in WRITES
-                ):
-                    found.append(f"{path.relative_to(ROOT)}:{node.lineno} .{node.func.attr}()")
+            found.extend(
+                f"{path.relative_to(ROOT)}:{node.lineno} .{node.func.attr}()"
+                for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in WRITES
+            )
 
     assert found == []
 
