@@ -1,0 +1,1 @@
+"""Forecast: demand and headroom per pool and region, with quantiles."""

@@ -1,0 +1,1 @@
+"""What forecasting decides: pure functions and frozen dataclasses."""

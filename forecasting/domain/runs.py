@@ -1,0 +1,71 @@
+"""Names the states of a forecast run and the scopes that are forecast."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class RunState(StrEnum):
+    """How a run came out: all by the model, partly or wholly by a fallback, or not at all."""
+
+    READY = "READY"
+    DEGRADED = "DEGRADED"
+    FAILED = "FAILED"
+
+
+class Scope(StrEnum):
+    """What a series adds up."""
+
+    POOL = "pool"
+    REGION = "region"
+    GRID = "grid"
+
+
+GRID_CODE = "grid"
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """A forecast run with its declaration: what made it, from what, and when.
+
+    Attributes:
+        id: key of the run.
+        issued_at: beginning of the first hour that it forecasts; nothing later was known.
+        state: how it came out.
+        model_name: what made most of its points.
+        model_version: exactly which.
+        trained_until: end of the data that the model was made from; None without a model.
+        degraded_reason: why it is not READY, or "".
+        fallbacks: series not forecast by the model -> method and reason.
+        age: how long ago it was issued.
+    """
+
+    id: int
+    issued_at: dt.datetime
+    state: RunState
+    model_name: str
+    model_version: str
+    trained_until: dt.datetime | None
+    degraded_reason: str
+    fallbacks: Mapping[str, Mapping[str, str]]
+    age: dt.timedelta
+
+
+def series_code(scope: Scope, code: str) -> str:
+    """Return the name under which a series is kept in a panel.
+
+    >>> series_code(Scope.POOL, "beijing-gpu")
+    'pool:beijing-gpu'
+    """
+    return f"{scope.value}:{code}"
+
+
+def scope_and_code(name: str) -> tuple[Scope, str]:
+    """Return what a series' name was made of.
+
+    >>> scope_and_code("region:CN-BJ")
+    (<Scope.REGION: 'region'>, 'CN-BJ')
+    """
+    scope, _, code = name.partition(":")
+    return Scope(scope), code

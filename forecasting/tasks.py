@@ -1,0 +1,23 @@
+"""Turns forecasting's loops; each finds its work in the database, one instance at a time."""
+
+from celery import shared_task
+
+from controlplane.lib import clock
+from controlplane.lib.loops import one_at_a_time
+from forecasting import services
+
+
+@shared_task(name="forecasting.tasks.refresh_if_due", soft_time_limit=50, time_limit=60)
+def refresh_if_due() -> None:
+    """Issue the run of the present grid hour if there is none."""
+    with one_at_a_time("forecasting.refresh_if_due") as is_mine:
+        if is_mine:
+            services.refresh_if_due(clock.now())
+
+
+@shared_task(name="forecasting.tasks.train_if_due", soft_time_limit=280, time_limit=300)
+def train_if_due() -> None:
+    """Train a model if none was trained in the last 24 grid hours."""
+    with one_at_a_time("forecasting.train_if_due") as is_mine:
+        if is_mine:
+            services.train_if_due(clock.now())
