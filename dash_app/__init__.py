@@ -1,0 +1,1 @@
+"""The control room: Dash pages inside Django, fed live over websockets."""

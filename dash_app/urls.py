@@ -1,0 +1,17 @@
+"""Routes of the control room."""
+
+from django.contrib.auth.views import LogoutView
+from django.urls import path
+
+from dash_app import views
+from dash_app.app import control_room
+from dash_app.assets import serve_asset
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("login/", views.LoginView.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("language/<str:lang>/", views.choose_language, name="language"),
+    path("grid/assets/<path:name>", serve_asset, name="asset"),
+    *control_room.server.urlpatterns,
+]

@@ -1,0 +1,135 @@
+"""Fills a test database with a grid worth looking at: reported pools and a plan to decide on."""
+
+import datetime as dt
+import json
+from typing import Any
+
+from django.conf import settings
+
+from controlplane.auth.authentication import actor_of
+from monitoring import services
+from monitoring.models import Pool
+from scheduling.domain.lifecycle import MoveState, PlanState
+from scheduling.models import Move, PlanningRun, RebalancingPlan
+from scheduling.selectors.situation import rules_in_force
+from scheduling.services.consent import propose_plan
+from scheduling.services.planning import content_hash
+from scheduling.services.rules import seed_sovereignty, seed_weights
+from tests.factories import report, sample
+
+HOUR = dt.timedelta(hours=1)
+PARTS = {
+    "energy_usd": -6.2,
+    "carbon_kg": -31.0,
+    "carbon_usd": -1.55,
+    "egress_usd": 0.4,
+    "delay_usd": -20.0,
+    "churn_usd": 1.0,
+    "unmet_usd": 0.0,
+}
+SILENT = "guian-gpu"
+
+
+def seed_grid(now: dt.datetime) -> None:
+    """Register the shipped inventory and let every pool but one report, an hour apart."""
+    path = settings.FIXTURES_DIR / "grid.json"
+    inventory: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    services.register_inventory(inventory, engines={})
+    pools = Pool.objects.select_related("site").exclude(code=SILENT).order_by("code")
+    moments = [now - 26 * HOUR + hours * HOUR for hours in range(26)]
+    moments.append(now - dt.timedelta(minutes=4))
+    for provider in sorted({pool.site.provider_id for pool in pools}):
+        own = [pool for pool in pools if pool.site.provider_id == provider]
+        rows = [reported(pool, moment) for moment in moments for pool in own]
+        report(provider, rows, now=now)
+
+
+def reported(pool: Pool, moment: dt.datetime, share: float | None = None) -> dict[str, Any]:
+    """Return a sample of a pool: Beijing is short, the others have room."""
+    usual = 1.25 if pool.code.startswith("beijing") else 0.5 + 0.01 * (moment.hour % 12)
+    demand = round(pool.installed * (usual if share is None else share))
+    allocated = min(pool.installed, demand)
+    return sample(
+        pool.code,
+        moment,
+        capacity=pool.installed,
+        allocated=allocated,
+        queued=max(0.0, demand - pool.installed),
+        price_per_unit_h=0.031,
+        carbon_g_per_kwh=540.0,
+    )
+
+
+def proposed_plan(proposer: Any, now: dt.datetime) -> RebalancingPlan:
+    """Store a plan from Beijing to Horinger and propose it."""
+    plan = draft_plan(now)
+    actor = actor_of(proposer)
+    assert actor is not None
+    return propose_plan(actor, plan.pk, content_hash=plan.content_hash, now=now)
+
+
+def draft_plan(now: dt.datetime) -> RebalancingPlan:
+    """Store a draft from Beijing to Horinger as the planner would."""
+    seed_sovereignty()
+    seed_weights(author="test")
+    source = Pool.objects.select_related("site").get(code="beijing-gpu")
+    target = Pool.objects.select_related("site").get(code="horinger-gpu")
+    plan = RebalancingPlan(
+        run=_planning_run(now),
+        state=PlanState.DRAFT,
+        source_region=source.site.region_id,
+        destination_region=target.site.region_id,
+        created_at=now,
+        decide_by=now + 6 * HOUR,
+        units=32.0,
+        jobs=4,
+        saving_usd=26.35,
+        parts=PARTS,
+        capacities={pool.code: pool.installed for pool in (source, target)},
+    )
+    move = Move(
+        position=0,
+        state=MoveState.PENDING,
+        group_key="g",
+        data_class="open",
+        source_pool=source,
+        destination_pool=target,
+        jobs=4,
+        units_per_job=8,
+        requested_duration_s=4 * 3600,
+        window_start=now,
+        window_end=now + 12 * HOUR,
+        saving_usd=26.35,
+        parts=PARTS,
+        reason_code="SHORTAGE_AT_HOME",
+        reason_zh="北京缺 54 个 GPU；和林格尔有 90 个空闲。",
+        reason_en="Beijing is short of 54 GPU; Horinger has 90 free.",
+        predicted={"home": PARTS, "away": PARTS},
+    )
+    plan.content_hash = content_hash(plan, [move])
+    plan.save()
+    move.plan = plan
+    move.save()
+    return plan
+
+
+def _planning_run(now: dt.datetime) -> PlanningRun:
+    return PlanningRun.objects.create(
+        as_of=now,
+        created_at=now,
+        snapshot_hash="s",
+        rules_version=rules_in_force().version,
+        risk_quantile=0.9,
+        slots=24,
+        status="OPTIMAL",
+        objective_usd=100.0,
+        bound_usd=99.0,
+        gap=0.01,
+        do_nothing_usd=126.35,
+        parts=PARTS,
+        do_nothing_parts=PARTS,
+        residual_usd=0.0,
+        waiting=[],
+        statistics={},
+        solve_s=0.1,
+    )
