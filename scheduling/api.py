@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from controlplane.auth.authentication import ProviderKeyAuthentication
-from controlplane.auth.permissions import IsProvider, require_actor
+from controlplane.auth.permissions import IsProvider, provider_of, require_actor
 from controlplane.auth.roles import Permission
 from controlplane.lib import clock
 from controlplane.lib.errors import ErrorKind, GridError, InvalidField
@@ -63,9 +63,7 @@ class FreezeSerializer(serializers.Serializer[Any]):
     """Body of the freeze switch."""
 
     frozen = serializers.BooleanField()
-    reason = serializers.CharField(
-        required=False, allow_blank=True, default="", max_length=500
-    )
+    reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=500)
 
 
 class Workloads(APIView):
@@ -96,9 +94,8 @@ class Workloads(APIView):
             raise InvalidField("workloads", "must be a list of objects")
         if len(items) > MAX_BATCH:
             raise InvalidField("workloads", f"must not hold more than {MAX_BATCH} items")
-        report = announce_workloads(
-            items, provider_code=request.user.provider_code, now=clock.now()
-        )
+        provider_code = provider_of(request)
+        report = announce_workloads(items, provider_code=provider_code, now=clock.now())
         counts = {
             "received": report.received,
             "accepted": report.accepted,

@@ -9,10 +9,10 @@ from urllib.parse import quote
 import httpx
 
 from scheduling.dispatchers.base import (
+    Endpoint,
     EngineInDoubt,
     EngineJobState,
     EngineRefused,
-    Endpoint,
     JobOrder,
     JobReport,
 )

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scheduling.domain.problem import FloatArray
 
@@ -35,7 +34,7 @@ class PoolLoad:
 
 
 def usable_units(load: PoolLoad) -> float:
-    """This function will say how much of a pool may be planned on at most: min(capacity, contract)."""
+    """This function will say how much of a pool may be planned on at most."""
     return max(0.0, min(load.capacity, load.contract))
 
 
@@ -103,7 +102,7 @@ def profile(holds: tuple[tuple[float, float], ...], slots: int) -> FloatArray:
     >>> profile(((4.0, 1.5),), 3).tolist()
     [4.0, 4.0, 0.0]
     """
-    held: NDArray[np.float64] = np.zeros(slots)
+    held: FloatArray = np.zeros(slots)
     for units, hours in holds:
         held[: max(1, int(np.ceil(hours)))] += units
     return held

@@ -17,6 +17,8 @@ Start = tuple[int, int]
 
 
 class _Improver:
+    """Placements that change, with the room they leave and the price of every allowed start."""
+
     def __init__(
         self, problem: PlanningProblem, costs: tuple[GroupCosts, ...], *, with_guests: bool
     ) -> None:
@@ -73,6 +75,10 @@ class _Improver:
         return changed
 
     def relocate(self, group: int, start: Start) -> bool:
+        """Shift as many workloads of one start as fit to the best other; put the rest back.
+
+        Putting back always fits: where both starts overlap, as many units are held as before.
+        """
         jobs = self.placed[group][start]
         is_away = start[0] != self.problem.groups[group].home
         self.put(group, start, -jobs)
@@ -86,7 +92,10 @@ class _Improver:
         return moved > 0
 
     def exchange_all(self) -> bool:
-        """Let alike workloads of two groups change places where that gains or saves a move."""
+        """Let alike workloads of two groups change places where that gains or saves a move.
+
+        Prices belong to (group, start), so gains computed at the beginning stay true.
+        """
         entries = [(g, start) for g, starts in enumerate(self.placed) for start in sorted(starts)]
         if not entries:
             return False
@@ -131,7 +140,7 @@ class _Improver:
         room = min(
             self.occupancy.fitting(group)[start], self.occupancy.within_limits(group)[start[0]]
         )
-        if room < jobs or not np.isfinite(self.price[group][start]):
+        if room < jobs:
             return False
         self.put(group, start, jobs)
         return True
@@ -164,7 +173,8 @@ def improve(
         placements: valid placements, may be none.
         costs: `costs.all_group_costs(problem)`.
         with_guests: False places at home only.
-        most_sweeps: passes over all groups; each pass that changes something lowers the cost.
+        most_sweeps: passes over all groups; each that changes something lowers the cost, or the
+            number of moves at the same cost.
 
     Returns:
         Valid placements, sorted.

@@ -101,8 +101,12 @@ def movable_units(
 
 
 def whole_limits(limits: Mapping[str, float]) -> dict[str, float]:
-    """This function will round limits down to whole units; an infinite one stays."""
-    return {code: float(np.floor(units + ROUNDING)) for code, units in limits.items()}
+    """This function will round limits down to whole units and leave out infinite ones."""
+    return {
+        code: float(math.floor(units + ROUNDING))
+        for code, units in limits.items()
+        if math.isfinite(units)
+    }
 
 
 class Occupancy:

@@ -19,9 +19,11 @@ from scheduling.domain.outcome import Placement, PlanOutcome, PlanStatus
 from scheduling.domain.problem import BoolArray, FloatArray, PlanningProblem
 
 EXACT_USD = 1e-6
-RELAXATION_SHARE = 0.3
-# Columns of each integer programme, and its share of the time that is left for them.
-CORE_SIZES = ((300, 0.1), (1_000, 0.2), (4_000, 0.3), (None, 0.4))
+RELAXATION_SHARE = 0.15
+# Columns of each integer programme, and its share of the time after the relaxation. One that holds
+# all columns that matter is the last, and takes the shares of those it makes needless.
+CORE_SIZES = (300, 600, 1_200, 2_400, 4_800, None)
+CORE_SHARES = (0.02, 0.03, 0.05, 0.1, 0.2, 0.6)
 
 
 @dataclass(frozen=True)
@@ -119,14 +121,14 @@ def _close_gap(
 ) -> tuple[tuple[Placement, ...], float]:
     """Solve ever larger integer programmes until the plan is close enough to the bound."""
     bound_usd = relaxation.bound_usd
-    for size, share in CORE_SIZES:
+    step, is_exact, has_stalled = 0, False, False
+    while not is_exact and not search.is_close(search.cost_usd(best), bound_usd):
         cost_usd = search.cost_usd(best)
-        if search.is_close(cost_usd, bound_usd):
-            break
         can_better = relaxation.rise_usd <= cost_usd - bound_usd + EXACT_USD
-        core = _core(relaxation, can_better, size)
+        core = _core(relaxation, can_better, None if has_stalled else CORE_SIZES[step])
         is_exact = int(core.sum()) == int(can_better.sum())
-        limit_s = (1 - RELAXATION_SHARE) * share * search.time_limit_s
+        shares = CORE_SHARES[step:] if is_exact else CORE_SHARES[step : step + 1]
+        limit_s = (1 - RELAXATION_SHARE) * sum(shares) * search.time_limit_s
         found, found_bound_usd = _branch(
             search, search.columns.only(core), limit_s, search.gap if is_exact else search.gap / 2
         )
@@ -134,7 +136,9 @@ def _close_gap(
         if is_exact:
             # Dropped columns lead to plans of at least `cost_usd`, the others to the bound found.
             bound_usd = max(bound_usd, min(found_bound_usd, cost_usd))
-            break
+        # More columns did not help: then it is the bound that is weak, and only all of them raise it.
+        has_stalled = step > 0 and search.is_close(cost_usd, search.cost_usd(best))
+        step += 1
     return best, bound_usd
 
 

@@ -61,7 +61,8 @@ def plan_cards(now: dt.datetime, *, ended: int = 6) -> list[dict[str, Any]]:
 
 def plan_by_id(plan_id: int) -> RebalancingPlan | None:
     """This function will read one plan with everything that its card needs, or None."""
-    return _rows().filter(pk=plan_id).first()
+    found: RebalancingPlan | None = _rows().filter(pk=plan_id).first()
+    return found
 
 
 def plans_in(states: list[str] | None = None, *, limit: int = 100) -> list[RebalancingPlan]:
@@ -113,7 +114,7 @@ def plan_card(plan: RebalancingPlan) -> dict[str, Any]:
     }
 
 
-def flows(now: dt.datetime) -> list[dict[str, Any]]:
+def flows() -> list[dict[str, Any]]:
     """This function will list what the map draws: one arrow per pair of sites and state.
 
     Ended plans are drawn as running while workloads that they moved still hold units there.
@@ -184,9 +185,9 @@ def _rows() -> Any:
             for state in PassageState
         }
     )
-    return RebalancingPlan.objects.select_related(
-        "run", "proposer", "settlement"
-    ).prefetch_related(Prefetch("moves", queryset=counted), "approvals__user")
+    return RebalancingPlan.objects.select_related("run", "proposer", "settlement").prefetch_related(
+        Prefetch("moves", queryset=counted), "approvals__user"
+    )
 
 
 def _approvals(plan: RebalancingPlan) -> list[dict[str, Any]]:

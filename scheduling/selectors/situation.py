@@ -4,14 +4,14 @@ import datetime as dt
 import hashlib
 from collections import defaultdict
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from django.db.models import QuerySet
 
 from controlplane.lib.units import HOUR, floor_hour
 from forecasting import selectors as forecasts
 from monitoring import selectors as grid
+from monitoring.domain.inventory import PoolInfo
 from scheduling.domain.availability import PoolLoad, left_for_guests, left_for_locals
 from scheduling.domain.lifecycle import OPEN_PLAN_STATES, PassageState
 from scheduling.domain.problem import BoolArray, FloatArray, PlanningProblem, PoolFacts, Weights
@@ -23,6 +23,9 @@ from scheduling.domain.workloads import (
     group_workloads,
 )
 from scheduling.models import Link, Passage, SovereigntyRuleRow, WeightSet, Workload
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
 
 DEFAULT_LINK = (0.05, 1.0)
 _HOURS_PER_GBIT = 1.0 / 3600.0
@@ -57,7 +60,7 @@ class Situation:
     as_of: dt.datetime
     problem: PlanningProblem
     demand: GroupedDemand
-    pools: tuple[grid.PoolInfo, ...]
+    pools: tuple[PoolInfo, ...]
     loads: dict[str, PoolLoad | None]
     forecast_run_id: int | None
     rules: Rules
@@ -108,6 +111,9 @@ def situation(now: dt.datetime, *, slots: int, risk_quantile: float) -> Situatio
     rules = rules_in_force()
     run = forecasts.latest_run(now)
     upper = _demand_quantile(pools, loads, now, slots, risk_quantile)
+    energy, carbon = _prices(pools, now, slots)
+    egress, transfer = _links(pools)
+    most_out, most_in = _region_limits(pools, loads, rules)
     problem = PlanningProblem(
         starts_at=now,
         slots=slots,
@@ -115,10 +121,13 @@ def situation(now: dt.datetime, *, slots: int, risk_quantile: float) -> Situatio
         groups=demand.groups,
         available=_rows(pools, loads, slots, lambda p, load: left_for_guests(load, upper[p])),
         home_available=_rows(pools, loads, slots, lambda _, load: left_for_locals(load, slots)),
-        **_prices(pools, now, slots),
+        energy_usd_per_unit_h=energy,
+        carbon_kg_per_unit_h=carbon,
         allowed=_allowed(demand, pools, rules),
-        **_links(pools),
-        **_region_limits(pools, loads, rules),
+        egress_usd_per_gb=egress,
+        transfer_h_per_gb=transfer,
+        max_out_units=most_out,
+        max_in_units=most_in,
         weights=rules.weights,
     )
     return Situation(
@@ -177,9 +186,7 @@ def passages_of_open_plans() -> "QuerySet[Passage]":
     )
 
 
-def pool_loads(
-    now: dt.datetime, pools: tuple[grid.PoolInfo, ...]
-) -> dict[str, PoolLoad | None]:
+def pool_loads(now: dt.datetime, pools: tuple[PoolInfo, ...]) -> dict[str, PoolLoad | None]:
     """This function will read what holds each pool's capacity now.
 
     Returns:
@@ -273,7 +280,7 @@ def _is_seen(placed_at: dt.datetime | None, seen_at: dt.datetime | None) -> bool
     return placed_at is not None and seen_at is not None and placed_at < seen_at
 
 
-def _facts(pool: grid.PoolInfo, loads: dict[str, PoolLoad | None]) -> PoolFacts:
+def _facts(pool: PoolInfo, loads: dict[str, PoolLoad | None]) -> PoolFacts:
     return PoolFacts(
         code=pool.code,
         site=pool.site,
@@ -284,7 +291,7 @@ def _facts(pool: grid.PoolInfo, loads: dict[str, PoolLoad | None]) -> PoolFacts:
 
 
 def _rows(
-    pools: tuple[grid.PoolInfo, ...], loads: dict[str, PoolLoad | None], slots: int, rule: Any
+    pools: tuple[PoolInfo, ...], loads: dict[str, PoolLoad | None], slots: int, rule: Any
 ) -> FloatArray:
     table = np.zeros((len(pools), slots))
     for position, pool in enumerate(pools):
@@ -295,7 +302,7 @@ def _rows(
 
 
 def _demand_quantile(
-    pools: tuple[grid.PoolInfo, ...],
+    pools: tuple[PoolInfo, ...],
     loads: dict[str, PoolLoad | None],
     now: dt.datetime,
     slots: int,
@@ -314,8 +321,8 @@ def _demand_quantile(
 
 
 def _prices(
-    pools: tuple[grid.PoolInfo, ...], now: dt.datetime, slots: int
-) -> dict[str, FloatArray]:
+    pools: tuple[PoolInfo, ...], now: dt.datetime, slots: int
+) -> tuple[FloatArray, FloatArray]:
     """Energy price and carbon per unit-hour: those of the same hour a day before."""
     since = floor_hour(now) - 24 * HOUR
     frame = grid.energy_frame(since=since, until=floor_hour(now))
@@ -335,12 +342,10 @@ def _prices(
         kwh = pool.kw_per_unit * pool.pue
         filled = grams.fillna(rows["carbon_g_per_kwh"].mean()).fillna(0.0)
         carbon[position] = filled.to_numpy() * kwh / 1000.0
-    return {"energy_usd_per_unit_h": energy, "carbon_kg_per_unit_h": carbon}
+    return energy, carbon
 
 
-def _allowed(
-    demand: GroupedDemand, pools: tuple[grid.PoolInfo, ...], rules: Rules
-) -> BoolArray:
+def _allowed(demand: GroupedDemand, pools: tuple[PoolInfo, ...], rules: Rules) -> BoolArray:
     places = [Place(pool.region, pool.jurisdiction) for pool in pools]
     allowed = np.zeros((len(demand.groups), len(pools)), dtype=bool)
     rulings: dict[tuple[str, int, int], bool] = {}
@@ -348,15 +353,13 @@ def _allowed(
         for p, pool in enumerate(pools):
             key = (group.data_class, group.home, p)
             if key not in rulings:
-                ruling = rule_on(
-                    rules.sovereignty, group.data_class, places[group.home], places[p]
-                )
+                ruling = rule_on(rules.sovereignty, group.data_class, places[group.home], places[p])
                 rulings[key] = ruling.is_allowed
             allowed[g, p] = rulings[key] and group.units <= pool.installed
     return allowed
 
 
-def _links(pools: tuple[grid.PoolInfo, ...]) -> dict[str, FloatArray]:
+def _links(pools: tuple[PoolInfo, ...]) -> tuple[FloatArray, FloatArray]:
     table = {
         (link.source_region, link.destination_region): (link.egress_usd_per_gb, link.gbps)
         for link in Link.objects.all()
@@ -369,12 +372,12 @@ def _links(pools: tuple[grid.PoolInfo, ...]) -> dict[str, FloatArray]:
                 usd, gbps = table.get((source.region, destination.region), DEFAULT_LINK)
                 egress[i, j] = usd
                 transfer[i, j] = 8.0 / gbps * _HOURS_PER_GBIT
-    return {"egress_usd_per_gb": egress, "transfer_h_per_gb": transfer}
+    return egress, transfer
 
 
 def _region_limits(
-    pools: tuple[grid.PoolInfo, ...], loads: dict[str, PoolLoad | None], rules: Rules
-) -> dict[str, dict[str, float]]:
+    pools: tuple[PoolInfo, ...], loads: dict[str, PoolLoad | None], rules: Rules
+) -> tuple[dict[str, float], dict[str, float]]:
     load_of: dict[str, float] = defaultdict(float)
     capacity_of: dict[str, float] = defaultdict(float)
     for pool in pools:
@@ -384,10 +387,9 @@ def _region_limits(
             capacity_of[pool.region] += load.capacity
     regions = {pool.region for pool in pools}
     share, least = rules.max_region_share, rules.min_region_units
-    return {
-        "max_out_units": {region: max(least, share * load_of[region]) for region in regions},
-        "max_in_units": {region: max(least, share * capacity_of[region]) for region in regions},
-    }
+    most_out = {region: max(least, share * load_of[region]) for region in regions}
+    most_in = {region: max(least, share * capacity_of[region]) for region in regions}
+    return most_out, most_in
 
 
 def _hash(problem: PlanningProblem) -> str:

@@ -7,6 +7,7 @@ been asked; sending again with the same key is safe, because the key is the engi
 
 import datetime as dt
 import logging
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import transaction
@@ -15,10 +16,10 @@ from controlplane.auth import audit
 from controlplane.lib import clock, events
 from scheduling.dispatchers.base import (
     Dispatcher,
+    Endpoint,
     EngineInDoubt,
     EngineJobState,
     EngineRefused,
-    Endpoint,
     JobOrder,
     JobReport,
 )
@@ -27,6 +28,9 @@ from scheduling.domain.lifecycle import CommandEvent, CommandState, PassageEvent
 from scheduling.models import DispatchCommand, Passage
 from scheduling.services.dispatching import is_frozen, write_command
 from scheduling.services.states import change_command, change_passage
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
 
 logger = logging.getLogger(__name__)
 
@@ -88,11 +92,11 @@ def track(now: dt.datetime) -> int:
     return changed
 
 
-def _first(queryset: "DispatchCommand.objects") -> list[int]:  # type: ignore[name-defined]
+def _first(queryset: "QuerySet[DispatchCommand]") -> list[int]:
     return list(queryset.order_by("due_wall_at", "pk").values_list("pk", flat=True)[:MAX_PER_SWEEP])
 
 
-def _sendable(wall: dt.datetime) -> "DispatchCommand.objects":  # type: ignore[name-defined]
+def _sendable(wall: dt.datetime) -> "QuerySet[DispatchCommand]":
     return DispatchCommand.objects.filter(state=CommandState.PENDING, due_wall_at__lte=wall)
 
 

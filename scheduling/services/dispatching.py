@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from django.db import transaction
 
 from controlplane.auth import audit
+from controlplane.auth.permissions import NotAllowed
 from controlplane.auth.roles import Actor, Permission
 from controlplane.lib import clock, events
 from monitoring import selectors as grid
@@ -38,7 +39,6 @@ from scheduling.models import (
     Workload,
 )
 from scheduling.selectors.situation import passages_of_open_plans, pool_loads, rules_in_force
-from scheduling.services.consent import NotAllowed
 from scheduling.services.states import change_move, change_passage, change_plan
 from scheduling.services.validity import why_superseded
 
@@ -146,9 +146,11 @@ def close_moves(now: dt.datetime) -> int:
 def command_key(passage: Passage, kind: str) -> str:
     """This function will name a command: the same plan, move, workload, target give one name."""
     move = passage.move
-    target = move.destination_pool_id if kind == DispatchCommand.Kind.SUBMIT else move.source_pool_id
-    text = f"{move.plan_id}/{move.plan.content_hash}/{move.pk}/{passage.workload_id}/{kind}/{target}"
-    return hashlib.sha256(text.encode()).hexdigest()[:40]
+    target = (
+        move.destination_pool_id if kind == DispatchCommand.Kind.SUBMIT else move.source_pool_id
+    )
+    parts = (move.plan_id, move.plan.content_hash, move.pk, passage.workload_id, kind, target)
+    return hashlib.sha256("/".join(map(str, parts)).encode()).hexdigest()[:40]
 
 
 def write_command(passage: Passage, kind: str, now: dt.datetime) -> DispatchCommand:
@@ -192,14 +194,10 @@ def _start_move(move_id: int, now: dt.datetime) -> int:
 
 def _start_passages(move: Move, bound: list[Passage], room: float, now: dt.datetime) -> int:
     started = 0
-    for passage in bound:
-        workload = passage.workload
-        if workload.state != WorkloadState.QUEUED:
-            why = f"it is {workload.state} at home by now"
-            change_passage(passage, PassageEvent.SKIP, now, why)
-            passage = _bind_substitute(move, now)  # noqa: PLW2901 (it takes the other's place)
-            if passage is None:
-                continue
+    for first in bound:
+        passage = _still_waiting(move, first, now)
+        if passage is None:
+            continue
         if passage.workload.units > room:
             break  # first come, first served: nobody overtakes
         room -= passage.workload.units
@@ -211,6 +209,15 @@ def _start_passages(move: Move, bound: list[Passage], room: float, now: dt.datet
     if started:
         events.publish("grid", {"plan": move.plan_id})
     return started
+
+
+def _still_waiting(move: Move, passage: Passage, now: dt.datetime) -> Passage | None:
+    """The passage if its workload still waits at home, else one that takes its place."""
+    if passage.workload.state == WorkloadState.QUEUED:
+        return passage
+    why = f"it is {passage.workload.state} at home by now"
+    change_passage(passage, PassageEvent.SKIP, now, why)
+    return _bind_substitute(move, now)
 
 
 def _bind_substitute(move: Move, now: dt.datetime) -> Passage | None:
@@ -268,12 +275,12 @@ def _close_plan(plan: RebalancingPlan, now: dt.datetime) -> int:
         if move.state not in (MoveState.PENDING, MoveState.IN_FLIGHT):
             continue
         states = [PassageState(s) for s in move.passages.values_list("state", flat=True)]
-        event = outcome_of_passages(states)
-        if event is None:
+        ending = outcome_of_passages(states)
+        if ending is None:
             continue
-        if move.state == MoveState.PENDING and event is not MoveEvent.SKIP:
+        if move.state == MoveState.PENDING and ending is not MoveEvent.SKIP:
             change_move(move, MoveEvent.START)
-        change_move(move, event)
+        change_move(move, ending)
     event = outcome_of_moves([MoveState(move.state) for move in moves])
     if event is None:
         return 0

@@ -15,6 +15,7 @@ from django.db import transaction
 
 from controlplane.lib import clock, events
 from controlplane.lib.errors import ErrorKind, GridError
+from forecasting import selectors as forecasts
 from monitoring import selectors as grid
 from scheduling.domain import checks, solver
 from scheduling.domain.costs import all_group_costs
@@ -53,8 +54,10 @@ def plan_if_due(now: dt.datetime) -> PlanningRun | None:
     """This function will plan when the planning interval has passed since the last run.
 
     Returns:
-        The new run, or None when none was due or nothing is known yet.
+        The new run, or None when none was due, or there is no forecast or telemetry yet.
     """
+    if forecasts.latest_run(now) is None:
+        return None  # without a forecast nothing may be promised to anybody
     last = PlanningRun.objects.order_by("-as_of").first()
     if last and (now - last.as_of).total_seconds() < settings.PLAN_INTERVAL_S:
         return None
@@ -191,7 +194,8 @@ def _store_drafts(
     costs = all_group_costs(seen.problem)
     staying = staying_cost(seen.problem, baseline, costs)
     members = [list(ids) for ids in seen.demand.members]
-    window_s = settings.DECISION_WINDOW_S * clock.grid_clock().rate
+    # people decide in wall time, however fast grid time runs
+    window_s = settings.DECISION_WINDOW_S * max(1.0, clock.grid_clock().rate)
     decide_by = seen.as_of + dt.timedelta(seconds=window_s)
     for (source, destination), corridor in corridors(moves).items():
         draft = _draft_of(run, seen, corridor, decide_by)
@@ -212,9 +216,7 @@ def _store_drafts(
                 members[move.group][move.jobs :],
             )
             Passage.objects.bulk_create(
-                Passage(
-                    move=row, workload_id=pk, state=PassageState.BOUND, updated_at=seen.as_of
-                )
+                Passage(move=row, workload_id=pk, state=PassageState.BOUND, updated_at=seen.as_of)
                 for pk in bound
             )
 

@@ -1,10 +1,10 @@
 """Draws up the account of every finished plan: what was promised against what came of it."""
 
 import datetime as dt
+import math
 from dataclasses import asdict
 from typing import Any
 
-import pandas as pd
 from django.db import transaction
 
 from controlplane.auth import audit
@@ -130,12 +130,10 @@ def _measured(
     rows = frame[frame["pool"] == pool.code]
     kwh = pool.kw_per_unit * pool.site.pue
     energy = carbon = 0.0
-    for row in rows.itertuples():
-        begin = max(pd.Timestamp(start), row.hour_at)
-        end = min(pd.Timestamp(until), row.hour_at + HOUR)
+    columns = ("hour_at", "price_per_unit_h", "carbon_g_per_kwh")
+    for hour_at, price, grams in zip(*(rows[name].tolist() for name in columns), strict=True):
+        begin, end = max(start, hour_at), min(until, hour_at + HOUR)
         hours = max(0.0, (end - begin).total_seconds() / 3600.0)
-        if pd.notna(row.price_per_unit_h):
-            energy += units * hours * float(row.price_per_unit_h)
-        if pd.notna(row.carbon_g_per_kwh):
-            carbon += units * hours * kwh * float(row.carbon_g_per_kwh) / 1000.0
+        energy += units * hours * (0.0 if math.isnan(price) else price)
+        carbon += units * hours * kwh * (0.0 if math.isnan(grams) else grams) / 1000.0
     return energy, carbon

@@ -85,8 +85,7 @@ def announce_workloads(
     for index, item in enumerate(items):
         try:
             row = _row(item, pools, provider_code, now)
-            if row.external_id in rows:
-                raise _Bad("external_id", "twice-in-batch", "comes twice in this batch")
+            _check_first(row, rows)
         except _Bad as bad:
             report.errors.append(Refusal(index, bad.field, bad.code, bad.reason))
         else:
@@ -105,23 +104,24 @@ def announce_workloads(
     return report
 
 
+def _check_first(row: Workload, rows: Mapping[str, Workload]) -> None:
+    if row.external_id in rows:
+        raise _Bad("external_id", "twice-in-batch", "comes twice in this batch")
+
+
 def _drop_unchanged(rows: dict[str, Workload], provider_code: str) -> int:
     known = Workload.objects.filter(provider_code=provider_code, external_id__in=list(rows))
     same = [
         old.external_id
         for old in known
-        if all(
-            getattr(old, name) == getattr(rows[old.external_id], name) for name in _UPDATED[:3]
-        )
+        if all(getattr(old, name) == getattr(rows[old.external_id], name) for name in _UPDATED[:3])
     ]
     for external_id in same:
         del rows[external_id]
     return len(same)
 
 
-def _row(
-    item: Any, pools: Mapping[str, int], provider_code: str, now: dt.datetime
-) -> Workload:
+def _row(item: Any, pools: Mapping[str, int], provider_code: str, now: dt.datetime) -> Workload:
     if not isinstance(item, dict):
         raise _Bad("", "not-an-object", "must be an object")
     pool = _text(item, "pool", 200)

@@ -32,11 +32,17 @@ class Command(BaseCommand):
 
 
 def _links() -> list[dict[str, Any]]:
-    """Bandwidth and egress are medians of measured Asian cloud links; delay follows distance."""
+    """Bandwidth is the median of measured links within one cloud in Asia; delay follows distance.
+
+    No price of data transfer between Chinese provinces is public: the lowest measured one stands
+    in, which is also the default of the replay.
+    """
     frame = pd.read_parquet(settings.FIXTURES_DIR / "network" / "skyplane_links.parquet")
     in_asia = frame["src"].map(_is_asian) & frame["dst"].map(_is_asian)
     asian = frame[in_asia & (frame["src"] != frame["dst"])]
-    gbps, egress = float(asian["gbps"].median()), float(asian["egress_usd_per_gb"].median())
+    clouds = asian["src"].str.split(":").str[0] == asian["dst"].str.split(":").str[0]
+    gbps = float(asian[clouds]["gbps"].median())
+    egress = float(asian["egress_usd_per_gb"].min())
     regions = grid.regions()
     return [
         {
@@ -45,7 +51,7 @@ def _links() -> list[dict[str, Any]]:
             "egress_usd_per_gb": egress,
             "gbps": gbps,
             "rtt_ms": BASE_RTT_MS + 2.0 * DETOUR * _km(a, b) / (2.0 * KM_PER_MS),
-            "basis": "stand-in: median of Skyplane's Asian links; delay from distance",
+            "basis": "stand-in: Skyplane's Asian links; delay from distance",
         }
         for a in regions
         for b in regions
