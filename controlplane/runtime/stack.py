@@ -221,7 +221,7 @@ def _web_command(port: int) -> tuple[str, ...]:
         *("-m", "uvicorn", "controlplane.asgi:application"),
         *("--host", "127.0.0.1", "--port", str(port)),
         *("--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio"),
-        *("--ws-per-message-deflate", "false", "--ws-max-size", "1048576"),
+        *("--ws-per-message-deflate", "false", "--ws-max-size", "65536"),
         *("--lifespan", "off", "--no-access-log", "--no-server-header"),
         *("--timeout-graceful-shutdown", "3"),
     )

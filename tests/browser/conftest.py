@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 import uvicorn
 from django.db import connection
+from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser.small_grid import proposed_plan, seed_grid
-from tests.factories import PASSWORD
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = [
@@ -100,7 +100,8 @@ def _orm_beside_playwright(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while playwright is open, its event loop is in the way of other tests.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Headless Chromium; without one the tests are skipped, but never where CI runs them."""
     if CHROMIUM is None:
@@ -154,7 +155,7 @@ def plan(site: Site, operator2: Any, grid_time: Any) -> Any:
     return apart(proposed_plan, operator2, grid_time.now)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def window(chromium: Browser) -> BrowserContext:
     """One browser window for all tests: its cookies go, what it has loaded stays."""
     context = chromium.new_context(viewport={"width": 1680, "height": 1000})
@@ -164,21 +165,22 @@ def window(chromium: Browser) -> BrowserContext:
 
 @pytest.fixture
 def visit(site: Site, window: BrowserContext) -> Iterator[Callable[..., Visit]]:
-    """Logs a person in through the login page: `visit(person, lang="en", theme="dark")`."""
+    """Opens the Grid page for a person: `visit(person, lang="en", theme="dark")`."""
 
     def go(person: Any, *, lang: str = "en", theme: str = "dark") -> Visit:
+        client = Client()
+        client.force_login(person)
+        session = client.cookies["sessionid"].value
         window.add_cookies(
             [
+                {"name": "sessionid", "value": session, "url": site.url},
                 {"name": "tiaodu_lang", "value": lang, "url": site.url},
                 {"name": "tiaodu_theme", "value": theme, "url": site.url},
             ]
         )
         made = Visit(window.new_page(), site.url)
         made.listen()
-        made.page.goto(f"{site.url}/login/")
-        made.page.fill("#id_username", person.get_username())
-        made.page.fill("#id_password", PASSWORD)
-        made.page.click("button.primary")
+        made.page.goto(f"{site.url}/grid/")
         return made
 
     yield go

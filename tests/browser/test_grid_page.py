@@ -12,6 +12,7 @@ from monitoring.models import Pool
 from scheduling.models import Approval, RebalancingPlan
 from tests.browser.conftest import apart
 from tests.browser.small_grid import draft_plan, reported
+from tests.factories import PASSWORD
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -161,6 +162,19 @@ def test_an_outsider_gets_no_page_and_no_socket(visit, outsider):
 
     expect(seen.page.locator("h1")).to_have_text("Not yours to see")
     assert code == 4403
+
+
+def test_a_person_logs_in_and_sees_the_grid(site, window, auditor):
+    page = window.new_page()
+    page.goto(site.url)
+
+    page.fill("#id_username", "auditor")
+    page.fill("#id_password", PASSWORD)
+    page.keyboard.press("Enter")
+
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    page.close()
+    window.clear_cookies()
 
 
 def test_a_stranger_is_led_to_the_login_page(site, chromium):
