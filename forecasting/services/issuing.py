@@ -23,7 +23,7 @@ from forecasting.domain.runs import RunState, Scope, scope_and_code, series_code
 from forecasting.models import ForecastModel, ForecastPoint, ForecastRun
 from forecasting.services.alerting import sync_shortage_alerts
 from forecasting.services.history import History, read_history
-from forecasting.services.training import champion_model
+from forecasting.services.training import champion_model, train
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,8 @@ HORIZON_H = DAY_H
 def refresh_if_due(now: dt.datetime) -> ForecastRun | None:
     """Issue a run when the present grid hour has none yet; hours that were missed stay missed.
 
+    A grid that has history but never had a model gets one first: its first run is then no fallback.
+
     Args:
         now: present grid time.
 
@@ -45,6 +47,8 @@ def refresh_if_due(now: dt.datetime) -> ForecastRun | None:
     """
     if ForecastRun.objects.filter(issued_at=floor_hour(now)).exists():
         return None
+    if not ForecastModel.objects.exists():
+        train(now)
     return refresh(now)
 
 

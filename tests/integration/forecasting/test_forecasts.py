@@ -1,6 +1,7 @@
 """Forecast runs, models, alerts and reads on the real database."""
 
 import datetime as dt
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from controlplane.auth.models import AuditEntry
-from forecasting import selectors, services
+from forecasting import selectors, services, tasks
 from forecasting.domain.forecasters import ModelSettings
 from forecasting.domain.forest import ForestSettings
 from forecasting.domain.runs import RunState
@@ -20,7 +21,7 @@ from tests.factories import make_pool, report_hours
 
 pytestmark = pytest.mark.django_db
 
-DAYS = 21
+DAYS = 18
 ISSUED_AT = dt.datetime(2023, 5, 26, 0, tzinfo=dt.UTC)
 NOW = ISSUED_AT + dt.timedelta(minutes=12)
 HOUR = dt.timedelta(hours=1)
@@ -101,8 +102,17 @@ def test_the_same_hour_is_issued_once(grid):
 
     assert again == first
     assert services.refresh_if_due(NOW + dt.timedelta(minutes=40)) is None
-    assert services.refresh_if_due(NOW + HOUR) != first
+    assert ForecastRun.objects.count() == 1
+
+
+def test_the_first_run_that_is_due_waits_for_the_first_model(grid):
+    services.refresh(NOW - HOUR)
+
+    run = services.refresh_if_due(NOW)
+
     assert ForecastRun.objects.count() == 2
+    assert ForecastModel.objects.count() == 1
+    assert (run.state, run.model) == (RunState.READY, ForecastModel.objects.get())
 
 
 def test_nothing_is_issued_before_anything_is_known(db):
@@ -390,3 +400,47 @@ def test_history_on_the_chart_is_what_monitoring_knows(grid):
     known = monitoring.series("pool", "beijing-gpu", ISSUED_AT - 24 * HOUR, until=NOW)
     assert [row[1] for row in chart["history"]] == [round(x, 4) for x in known["demand"]]
     assert chart["forecast"] is None
+
+
+def test_the_loops_find_their_work_by_the_grid_clock(grid, grid_time):
+    grid_time.set(NOW)
+
+    tasks.refresh_if_due()
+    tasks.refresh_if_due()
+    tasks.train_if_due()
+
+    assert ForecastRun.objects.get().issued_at == ISSUED_AT
+    assert ForecastModel.objects.get().trained_at == NOW
+
+
+def test_a_loop_that_runs_elsewhere_is_left_alone(grid, grid_time, monkeypatch):
+    grid_time.set(NOW)
+    monkeypatch.setattr(tasks, "one_at_a_time", lambda name: nullcontext(enter_result=False))
+
+    tasks.refresh_if_due()
+    tasks.train_if_due()
+
+    assert not ForecastRun.objects.exists()
+    assert not ForecastModel.objects.exists()
+
+
+def test_the_same_training_twice_keeps_one_model(grid):
+    first = services.train(NOW, rules=SMALL)
+
+    again = services.train(NOW, rules=SMALL)
+
+    assert again == first
+    assert AuditEntry.objects.filter(subject__startswith="forecast-model").count() == 1
+
+
+def test_models_and_runs_are_shown_to_a_grid_admin_and_edited_by_nobody(grid, admin_client):
+    services.train(NOW, rules=SMALL)
+    run = services.refresh(NOW)
+
+    pages = [
+        admin_client.get(f"/admin/forecasting/{page}")
+        for page in ("forecastmodel/", "forecastrun/", f"forecastrun/{run.pk}/change/")
+    ]
+
+    assert [page.status_code for page in pages] == [200, 200, 200]
+    assert admin_client.get("/admin/forecasting/forecastrun/add/").status_code == 403
