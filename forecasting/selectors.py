@@ -37,9 +37,6 @@ def latest_run(now: dt.datetime) -> RunInfo | None:
     return None if run is None else _declare(run, now)
 
 
-# the control room asks for it by this name
-
-
 def recent_runs(now: dt.datetime, *, limit: int = 48) -> list[RunInfo]:
     """Return the runs issued by a moment, newest first, failed ones among them.
 

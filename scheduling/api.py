@@ -113,7 +113,11 @@ class Workloads(APIView):
 class PlanList(APIView):
     """Plans."""
 
-    @extend_schema(responses=OpenApiTypes.OBJECT, parameters=[OpenApiParameter("state")])
+    @extend_schema(
+        operation_id="plans_list",
+        responses={200: OpenApiTypes.OBJECT},
+        parameters=[OpenApiParameter("state", many=True, enum=list(PlanState))],
+    )
     def get(self, request: Request) -> Response:
         """List plans, newest first, at most 100."""
         states = request.query_params.getlist("state")
@@ -203,9 +207,14 @@ class PlanningRuns(APIView):
 
     @extend_schema(request=EmptySerializer, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request) -> Response:
-        """Plan now; the new drafts supersede those that nobody proposed."""
+        """Plan now; the new drafts supersede those that nobody proposed.
+
+        With an Idempotency-Key, the same request again answers with the same run.
+        """
         actor = require_actor(request.user, Permission.PROPOSE_PLAN)
-        run = planning.plan_now(clock.now(), actor=actor.username)
+        key = str(request.headers.get("Idempotency-Key", "")).strip()[:200]
+        named = f"{actor.username}/{key}" if key else None
+        run = planning.plan_now(clock.now(), actor=actor.username, request_key=named)
         return Response(plans.run_card(run), status=status.HTTP_201_CREATED)
 
 

@@ -120,8 +120,11 @@ class Link(models.Model):
 class PlanningRun(models.Model):
     """One solve of one situation: what went in, how good the answer is, and doing nothing."""
 
-    as_of = models.DateTimeField(unique=True)
+    as_of = models.DateTimeField(db_index=True)
     created_at = models.DateTimeField()
+    request_key = models.TextField(
+        null=True, unique=True, help_text="Idempotency-Key of the request that asked for it"
+    )
     forecast_run_id = models.BigIntegerField(null=True)
     snapshot_hash = models.TextField()
     rules_version = models.TextField()

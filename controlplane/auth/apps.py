@@ -1,5 +1,7 @@
 """Registers the app under a label of its own, because Django's auth app has the plain one."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -10,3 +12,7 @@ class GridAuthConfig(AppConfig):
     label = "gridauth"
     default_auto_field = "django.db.models.BigAutoField"
     verbose_name = "Roles, keys and audit"
+
+    def ready(self) -> None:
+        """Make the API document know how providers authenticate."""
+        import_module("controlplane.auth.openapi")

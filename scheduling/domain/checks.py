@@ -84,7 +84,9 @@ def recompute_cost(problem: PlanningProblem, placements: Iterable[Placement]) ->
         energy = _held(problem.energy_usd_per_unit_h, placement, group)
         carbon_kg = _held(problem.carbon_kg_per_unit_h, placement, group)
         one = group.units * (energy + carbon_kg / 1000 * weights.carbon_usd_per_t)
-        one += group.units * placement.slot * weights.delay_usd_per_unit_h
+        travel_h = group.data_gb * float(problem.transfer_h_per_gb[group.home, placement.pool])
+        waited_h = max(float(placement.slot), travel_h)
+        one += group.units * waited_h * weights.delay_usd_per_unit_h
         if placement.pool != group.home:
             per_gb = float(problem.egress_usd_per_gb[group.home, placement.pool])
             one += weights.churn_usd_per_job + group.data_gb * per_gb
@@ -132,7 +134,8 @@ def _check_start(problem: PlanningProblem, placement: Placement) -> list[Violati
         detail = f"{group.key} starts in slot {placement.slot}, after {group.latest_start}."
         found.append(Violation(Rule.LATEST_START, detail))
     transfer_h = group.data_gb * float(problem.transfer_h_per_gb[group.home, placement.pool])
-    if placement.pool != group.home and placement.slot < transfer_h - TOLERANCE:
+    # the data must be there before the start slot, which is an hour, has passed
+    if placement.pool != group.home and placement.slot + 1 <= transfer_h - TOLERANCE:
         detail = f"{group.key} starts in slot {placement.slot}, its data needs {transfer_h:.2f} h."
         found.append(Violation(Rule.TRANSFER_TIME, detail))
     return found

@@ -24,7 +24,8 @@ class GroupCosts:
         carbon_usd: (P, T) that at the carbon price.
         egress_usd: (P,) data that moves; 0 at home.
         churn_usd: (P,) fixed cost of moving; 0 at home.
-        delay_usd: (T,) unit-hours from slot 0 to the start.
+        delay_usd: (P, T) unit-hours from the beginning to the start; where the data arrive within
+            the start slot, to their arrival.
         unplaced: what a workload without a place costs.
     """
 
@@ -40,7 +41,7 @@ class GroupCosts:
     def total_usd(self) -> FloatArray:
         """(P, T) all money of one workload by pool and start slot."""
         moved = (self.egress_usd + self.churn_usd)[:, None]
-        total: FloatArray = self.energy_usd + self.carbon_usd + moved + self.delay_usd[None, :]
+        total: FloatArray = self.energy_usd + self.carbon_usd + moved + self.delay_usd
         return total
 
     def placed(self, pool: int, slot: int) -> CostParts:
@@ -50,7 +51,7 @@ class GroupCosts:
             carbon_kg=float(self.carbon_kg[pool, slot]),
             carbon_usd=float(self.carbon_usd[pool, slot]),
             egress_usd=float(self.egress_usd[pool]),
-            delay_usd=float(self.delay_usd[slot]),
+            delay_usd=float(self.delay_usd[pool, slot]),
             churn_usd=float(self.churn_usd[pool]),
         )
 
@@ -99,13 +100,15 @@ def group_costs(problem: PlanningProblem, group: int) -> GroupCosts:
     is_away = (np.arange(len(problem.pools)) != demand.home).astype(np.float64)
     carbon_kg = demand.units * held_sum(problem.carbon_kg_per_unit_h, demand.duration_h)
     delay_usd_per_h = demand.units * weights.delay_usd_per_unit_h
+    travel_h = demand.data_gb * problem.transfer_h_per_gb[demand.home]
+    slot_h = np.arange(problem.slots, dtype=np.float64)
     return GroupCosts(
         energy_usd=demand.units * held_sum(problem.energy_usd_per_unit_h, demand.duration_h),
         carbon_kg=carbon_kg,
         carbon_usd=carbon_kg * (weights.carbon_usd_per_t / KG_PER_T),
         egress_usd=is_away * demand.data_gb * problem.egress_usd_per_gb[demand.home],
         churn_usd=is_away * weights.churn_usd_per_job,
-        delay_usd=delay_usd_per_h * np.arange(problem.slots, dtype=np.float64),
+        delay_usd=delay_usd_per_h * np.maximum(slot_h[None, :], travel_h[:, None]),
         unplaced=CostParts(
             delay_usd=delay_usd_per_h * problem.slots,
             unmet_usd=demand.units * demand.duration_h * weights.unmet_usd_per_unit_h,

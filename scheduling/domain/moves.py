@@ -6,6 +6,7 @@ What staying workloads gain because others left is the `residual`; moves and res
 whole difference between the two plans.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -57,11 +58,17 @@ class MoveSet:
 
     Attributes:
         moves: largest saving first; ties by start, group key, destination.
-        residual: change of the staying workloads' cost (they wait less, or make room).
+        residuals: (P,) change of cost of the workloads that stay at each home pool (they wait
+            less, because others left).
     """
 
     moves: tuple[MoveDraft, ...]
-    residual: CostParts
+    residuals: tuple[CostParts, ...]
+
+    @property
+    def residual(self) -> CostParts:
+        """Change of cost of all workloads that stay."""
+        return sum(self.residuals, CostParts())
 
     @property
     def saving_usd(self) -> float:
@@ -109,20 +116,44 @@ def draft_moves(problem: PlanningProblem, plan: PlanOutcome, baseline: PlanOutco
     costs = all_group_costs(problem)
     staying = staying_cost(problem, baseline, costs)
     moves: list[MoveDraft] = []
-    residual = CostParts()
+    residuals = [CostParts() for _ in problem.pools]
     for placement in plan.placements:
         one = costs[placement.group].placed(placement.pool, placement.slot)
         change = (one - staying[placement.group]).times(placement.jobs)
         if placement.pool == problem.groups[placement.group].home:
-            residual += change
+            residuals[placement.pool] += change
         else:
             moves.append(_draft(problem, placement, change))
     for group, jobs in enumerate(plan.unplaced):
-        residual += (costs[group].unplaced - staying[group]).times(jobs)
+        change = (costs[group].unplaced - staying[group]).times(jobs)
+        residuals[problem.groups[group].home] += change
     moves.sort(
         key=lambda m: (-round(m.saving_usd, 9), m.start_slot, m.group_key, m.destination_pool)
     )
-    return MoveSet(moves=tuple(moves), residual=residual)
+    return MoveSet(moves=tuple(moves), residuals=tuple(residuals))
+
+
+def share_of_residuals(move_set: MoveSet, part: Iterable[MoveDraft]) -> CostParts:
+    """This function will say how much of what the staying gain is owed to some of the moves.
+
+    What those who stay at a pool gain is shared by the units that leave that pool. Over a
+    partition of all moves the shares add up to the residuals of the pools that something leaves.
+
+    Args:
+        move_set: all moves of a plan.
+        part: some of them.
+
+    Returns:
+        Change of cost of staying workloads; negative is a saving.
+    """
+    leaving: dict[int, int] = defaultdict(int)
+    for move in move_set.moves:
+        leaving[move.source] += move.units
+    share = CostParts()
+    for move in part:
+        owed = move.units / leaving[move.source]
+        share += move_set.residuals[move.source].times(owed)
+    return share
 
 
 def corridors(moves: Iterable[MoveDraft]) -> dict[Corridor, tuple[MoveDraft, ...]]:

@@ -28,13 +28,18 @@ def whole_capacity(problem: PlanningProblem) -> tuple[FloatArray, FloatArray]:
 
 
 def earliest_start(problem: PlanningProblem, group: int, pool: int) -> int:
-    """This function will return the first slot in which the data of a workload is there.
+    """This function will return the first slot within which the data of a workload arrive.
 
-    start >= ceil(data_gb * transfer_h_per_gb[home, pool]); 0 at home.
+    start >= floor(transfer time); 0 at home. A slot is an hour: a workload whose data take ten
+    minutes starts ten minutes into slot 0, and is taken to hold its units for the whole of it.
     """
+    return math.floor(transfer_h(problem, group, pool) + ROUNDING)
+
+
+def transfer_h(problem: PlanningProblem, group: int, pool: int) -> float:
+    """This function will return the hours that the data of one workload travel; 0 at home."""
     demand = problem.groups[group]
-    transfer_h = demand.data_gb * float(problem.transfer_h_per_gb[demand.home, pool])
-    return max(0, math.ceil(transfer_h - ROUNDING))
+    return demand.data_gb * float(problem.transfer_h_per_gb[demand.home, pool])
 
 
 def usable_pools(problem: PlanningProblem, group: int) -> BoolArray:

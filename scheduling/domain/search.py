@@ -136,8 +136,8 @@ def _close_gap(
         if is_exact:
             # Dropped columns lead to plans of at least `cost_usd`, the others to the bound found.
             bound_usd = max(bound_usd, min(found_bound_usd, cost_usd))
-        # More columns did not help: then it is the bound that is weak, and only all of them raise it.
-        has_stalled = step > 0 and search.is_close(cost_usd, search.cost_usd(best))
+        # More columns did not help: the bound is weak then, and only all of them raise it.
+        has_stalled = step > 1 and search.is_close(cost_usd, search.cost_usd(best))
         step += 1
     return best, bound_usd
 

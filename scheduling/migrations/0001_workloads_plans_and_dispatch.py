@@ -6,283 +6,640 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('monitoring', '0002_partitioned_samples'),
+        ("monitoring", "0002_partitioned_samples"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='PlanningRun',
+            name="PlanningRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('as_of', models.DateTimeField(unique=True)),
-                ('created_at', models.DateTimeField()),
-                ('forecast_run_id', models.BigIntegerField(null=True)),
-                ('snapshot_hash', models.TextField()),
-                ('rules_version', models.TextField()),
-                ('risk_quantile', models.FloatField()),
-                ('slots', models.IntegerField()),
-                ('status', models.TextField(choices=[('OPTIMAL', 'OPTIMAL'), ('WITHIN_GAP', 'WITHIN_GAP'), ('TIME_LIMIT', 'TIME_LIMIT'), ('INFEASIBLE', 'INFEASIBLE'), ('NOTHING_TO_DO', 'NOTHING_TO_DO')])),
-                ('objective_usd', models.FloatField()),
-                ('bound_usd', models.FloatField()),
-                ('gap', models.FloatField()),
-                ('do_nothing_usd', models.FloatField()),
-                ('parts', models.JSONField()),
-                ('do_nothing_parts', models.JSONField()),
-                ('residual_usd', models.FloatField(help_text='saving of those who stay')),
-                ('waiting', models.JSONField(help_text='per group that waits: why, in code and words')),
-                ('statistics', models.JSONField()),
-                ('solve_s', models.FloatField()),
-                ('violations', models.JSONField(default=list, help_text='what the independent checker found')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("as_of", models.DateTimeField(unique=True)),
+                ("created_at", models.DateTimeField()),
+                ("forecast_run_id", models.BigIntegerField(null=True)),
+                ("snapshot_hash", models.TextField()),
+                ("rules_version", models.TextField()),
+                ("risk_quantile", models.FloatField()),
+                ("slots", models.IntegerField()),
+                (
+                    "status",
+                    models.TextField(
+                        choices=[
+                            ("OPTIMAL", "OPTIMAL"),
+                            ("WITHIN_GAP", "WITHIN_GAP"),
+                            ("TIME_LIMIT", "TIME_LIMIT"),
+                            ("INFEASIBLE", "INFEASIBLE"),
+                            ("NOTHING_TO_DO", "NOTHING_TO_DO"),
+                        ]
+                    ),
+                ),
+                ("objective_usd", models.FloatField()),
+                ("bound_usd", models.FloatField()),
+                ("gap", models.FloatField()),
+                ("do_nothing_usd", models.FloatField()),
+                ("parts", models.JSONField()),
+                ("do_nothing_parts", models.JSONField()),
+                ("residual_usd", models.FloatField(help_text="saving of those who stay")),
+                (
+                    "waiting",
+                    models.JSONField(help_text="per group that waits: why, in code and words"),
+                ),
+                ("statistics", models.JSONField()),
+                ("solve_s", models.FloatField()),
+                (
+                    "violations",
+                    models.JSONField(default=list, help_text="what the independent checker found"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='RebalancingPlan',
+            name="RebalancingPlan",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.TextField(choices=[('DRAFT', 'DRAFT'), ('PROPOSED', 'PROPOSED'), ('APPROVED', 'APPROVED'), ('REJECTED', 'REJECTED'), ('EXPIRED', 'EXPIRED'), ('SUPERSEDED', 'SUPERSEDED'), ('CANCELLED', 'CANCELLED'), ('DISPATCHING', 'DISPATCHING'), ('COMPLETED', 'COMPLETED'), ('PARTIAL', 'PARTIAL'), ('FAILED', 'FAILED'), ('SETTLED', 'SETTLED')])),
-                ('source_region', models.TextField()),
-                ('destination_region', models.TextField()),
-                ('created_at', models.DateTimeField()),
-                ('decide_by', models.DateTimeField()),
-                ('content_hash', models.TextField()),
-                ('units', models.FloatField()),
-                ('jobs', models.IntegerField()),
-                ('saving_usd', models.FloatField()),
-                ('parts', models.JSONField()),
-                ('capacities', models.JSONField(help_text='capacity of each pool touched, as planned with')),
-                ('proposed_at', models.DateTimeField(null=True)),
-                ('decided_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('state_reason', models.TextField(blank=True, default='')),
-                ('proposer', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='plans', to='scheduling.planningrun')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "state",
+                    models.TextField(
+                        choices=[
+                            ("DRAFT", "DRAFT"),
+                            ("PROPOSED", "PROPOSED"),
+                            ("APPROVED", "APPROVED"),
+                            ("REJECTED", "REJECTED"),
+                            ("EXPIRED", "EXPIRED"),
+                            ("SUPERSEDED", "SUPERSEDED"),
+                            ("CANCELLED", "CANCELLED"),
+                            ("DISPATCHING", "DISPATCHING"),
+                            ("COMPLETED", "COMPLETED"),
+                            ("PARTIAL", "PARTIAL"),
+                            ("FAILED", "FAILED"),
+                            ("SETTLED", "SETTLED"),
+                        ]
+                    ),
+                ),
+                ("source_region", models.TextField()),
+                ("destination_region", models.TextField()),
+                ("created_at", models.DateTimeField()),
+                ("decide_by", models.DateTimeField()),
+                ("content_hash", models.TextField()),
+                ("units", models.FloatField()),
+                ("jobs", models.IntegerField()),
+                ("saving_usd", models.FloatField()),
+                ("parts", models.JSONField()),
+                (
+                    "capacities",
+                    models.JSONField(help_text="capacity of each pool touched, as planned with"),
+                ),
+                ("proposed_at", models.DateTimeField(null=True)),
+                ("decided_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("state_reason", models.TextField(blank=True, default="")),
+                (
+                    "proposer",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="plans",
+                        to="scheduling.planningrun",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='SovereigntyRuleRow',
+            name="SovereigntyRuleRow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.TextField(unique=True)),
-                ('data_class', models.TextField(choices=[('open', 'open'), ('internal', 'internal'), ('restricted', 'restricted')])),
-                ('from_jurisdiction', models.TextField()),
-                ('to_jurisdiction', models.TextField()),
-                ('reach', models.TextField(choices=[('REGION', 'REGION'), ('JURISDICTION', 'JURISDICTION'), ('ANYWHERE', 'ANYWHERE')])),
-                ('words_zh', models.TextField(blank=True, default='')),
-                ('words_en', models.TextField(blank=True, default='')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.TextField(unique=True)),
+                (
+                    "data_class",
+                    models.TextField(
+                        choices=[
+                            ("open", "open"),
+                            ("internal", "internal"),
+                            ("restricted", "restricted"),
+                        ]
+                    ),
+                ),
+                ("from_jurisdiction", models.TextField()),
+                ("to_jurisdiction", models.TextField()),
+                (
+                    "reach",
+                    models.TextField(
+                        choices=[
+                            ("REGION", "REGION"),
+                            ("JURISDICTION", "JURISDICTION"),
+                            ("ANYWHERE", "ANYWHERE"),
+                        ]
+                    ),
+                ),
+                ("words_zh", models.TextField(blank=True, default="")),
+                ("words_en", models.TextField(blank=True, default="")),
             ],
             options={
-                'db_table': 'scheduling_sovereignty_rule',
+                "db_table": "scheduling_sovereignty_rule",
             },
         ),
         migrations.CreateModel(
-            name='WeightSet',
+            name="WeightSet",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('author', models.TextField()),
-                ('created_at', models.DateTimeField()),
-                ('carbon_usd_per_t', models.FloatField()),
-                ('delay_usd_per_unit_h', models.FloatField()),
-                ('churn_usd_per_job', models.FloatField()),
-                ('unmet_usd_per_unit_h', models.FloatField()),
-                ('max_region_share', models.FloatField(help_text="of a region's load moved in one cycle")),
-                ('min_region_units', models.FloatField(help_text='units that may always move in one cycle')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("author", models.TextField()),
+                ("created_at", models.DateTimeField()),
+                ("carbon_usd_per_t", models.FloatField()),
+                ("delay_usd_per_unit_h", models.FloatField()),
+                ("churn_usd_per_job", models.FloatField()),
+                ("unmet_usd_per_unit_h", models.FloatField()),
+                (
+                    "max_region_share",
+                    models.FloatField(help_text="of a region's load moved in one cycle"),
+                ),
+                (
+                    "min_region_units",
+                    models.FloatField(help_text="units that may always move in one cycle"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='DispatchSwitch',
+            name="DispatchSwitch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('is_frozen', models.BooleanField(default=False)),
-                ('changed_by', models.TextField(blank=True, default='')),
-                ('changed_at', models.DateTimeField(null=True)),
-                ('reason', models.TextField(blank=True, default='')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("is_frozen", models.BooleanField(default=False)),
+                ("changed_by", models.TextField(blank=True, default="")),
+                ("changed_at", models.DateTimeField(null=True)),
+                ("reason", models.TextField(blank=True, default="")),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='dispatchswitch_is_one_row')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("id", 1)), name="dispatchswitch_is_one_row"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Link',
+            name="Link",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('source_region', models.TextField()),
-                ('destination_region', models.TextField()),
-                ('egress_usd_per_gb', models.FloatField()),
-                ('gbps', models.FloatField()),
-                ('rtt_ms', models.FloatField()),
-                ('basis', models.TextField(help_text='where the figures come from')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("source_region", models.TextField()),
+                ("destination_region", models.TextField()),
+                ("egress_usd_per_gb", models.FloatField()),
+                ("gbps", models.FloatField()),
+                ("rtt_ms", models.FloatField()),
+                ("basis", models.TextField(help_text="where the figures come from")),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('source_region', 'destination_region'), name='link_once')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("source_region", "destination_region"), name="link_once"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Move',
+            name="Move",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.IntegerField()),
-                ('state', models.TextField(choices=[('PENDING', 'PENDING'), ('IN_FLIGHT', 'IN_FLIGHT'), ('DONE', 'DONE'), ('FAILED', 'FAILED'), ('SKIPPED', 'SKIPPED'), ('REVERTED', 'REVERTED')])),
-                ('group_key', models.TextField()),
-                ('data_class', models.TextField()),
-                ('jobs', models.IntegerField()),
-                ('units_per_job', models.IntegerField()),
-                ('requested_duration_s', models.FloatField()),
-                ('window_start', models.DateTimeField()),
-                ('window_end', models.DateTimeField()),
-                ('saving_usd', models.FloatField()),
-                ('parts', models.JSONField()),
-                ('reason_code', models.TextField()),
-                ('reason_zh', models.TextField()),
-                ('reason_en', models.TextField()),
-                ('runner_up', models.JSONField(default=dict)),
-                ('predicted', models.JSONField(help_text='per job: at home and away, for the account')),
-                ('state_reason', models.TextField(blank=True, default='')),
-                ('destination_pool', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='monitoring.pool')),
-                ('source_pool', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='monitoring.pool')),
-                ('plan', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='moves', to='scheduling.rebalancingplan')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.IntegerField()),
+                (
+                    "state",
+                    models.TextField(
+                        choices=[
+                            ("PENDING", "PENDING"),
+                            ("IN_FLIGHT", "IN_FLIGHT"),
+                            ("DONE", "DONE"),
+                            ("FAILED", "FAILED"),
+                            ("SKIPPED", "SKIPPED"),
+                            ("REVERTED", "REVERTED"),
+                        ]
+                    ),
+                ),
+                ("group_key", models.TextField()),
+                ("data_class", models.TextField()),
+                ("jobs", models.IntegerField()),
+                ("units_per_job", models.IntegerField()),
+                ("requested_duration_s", models.FloatField()),
+                ("window_start", models.DateTimeField()),
+                ("window_end", models.DateTimeField()),
+                ("saving_usd", models.FloatField()),
+                ("parts", models.JSONField()),
+                ("reason_code", models.TextField()),
+                ("reason_zh", models.TextField()),
+                ("reason_en", models.TextField()),
+                ("runner_up", models.JSONField(default=dict)),
+                (
+                    "predicted",
+                    models.JSONField(help_text="per job: at home and away, for the account"),
+                ),
+                ("state_reason", models.TextField(blank=True, default="")),
+                (
+                    "destination_pool",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="monitoring.pool",
+                    ),
+                ),
+                (
+                    "source_pool",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="monitoring.pool",
+                    ),
+                ),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="moves",
+                        to="scheduling.rebalancingplan",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Settlement',
+            name="Settlement",
             fields=[
-                ('plan', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='settlement', serialize=False, to='scheduling.rebalancingplan')),
-                ('measured_at', models.DateTimeField()),
-                ('is_final', models.BooleanField(help_text='whether every moved workload has ended')),
-                ('report', models.JSONField()),
-                ('predicted_saving_usd', models.FloatField()),
-                ('realised_saving_usd', models.FloatField()),
+                (
+                    "plan",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="settlement",
+                        serialize=False,
+                        to="scheduling.rebalancingplan",
+                    ),
+                ),
+                ("measured_at", models.DateTimeField()),
+                (
+                    "is_final",
+                    models.BooleanField(help_text="whether every moved workload has ended"),
+                ),
+                ("report", models.JSONField()),
+                ("predicted_saving_usd", models.FloatField()),
+                ("realised_saving_usd", models.FloatField()),
             ],
         ),
         migrations.CreateModel(
-            name='Approval',
+            name="Approval",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.TextField()),
-                ('region_code', models.TextField(blank=True, default='')),
-                ('decision', models.TextField(choices=[('APPROVE', 'APPROVE'), ('REJECT', 'REJECT')])),
-                ('reason_code', models.TextField(blank=True, default='')),
-                ('comment', models.TextField(blank=True, default='')),
-                ('content_hash', models.TextField()),
-                ('created_at', models.DateTimeField()),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('plan', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='approvals', to='scheduling.rebalancingplan')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("role", models.TextField()),
+                ("region_code", models.TextField(blank=True, default="")),
+                (
+                    "decision",
+                    models.TextField(choices=[("APPROVE", "APPROVE"), ("REJECT", "REJECT")]),
+                ),
+                ("reason_code", models.TextField(blank=True, default="")),
+                ("comment", models.TextField(blank=True, default="")),
+                ("content_hash", models.TextField()),
+                ("created_at", models.DateTimeField()),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="approvals",
+                        to="scheduling.rebalancingplan",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Workload',
+            name="Workload",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('provider_code', models.TextField()),
-                ('external_id', models.TextField()),
-                ('kind', models.TextField(choices=[('batch', 'batch'), ('service', 'service')], default='batch')),
-                ('tenant', models.TextField()),
-                ('units', models.IntegerField()),
-                ('requested_duration_s', models.FloatField()),
-                ('submitted_at', models.DateTimeField()),
-                ('deadline_at', models.DateTimeField()),
-                ('data_class', models.TextField(choices=[('open', 'open'), ('internal', 'internal'), ('restricted', 'restricted')])),
-                ('data_gb', models.FloatField()),
-                ('checkpointable', models.BooleanField(default=False)),
-                ('priority', models.IntegerField(default=0)),
-                ('spec', models.JSONField(default=dict)),
-                ('state', models.TextField(choices=[('QUEUED', 'QUEUED'), ('RUNNING', 'RUNNING'), ('DONE', 'DONE'), ('WITHDRAWN', 'WITHDRAWN')])),
-                ('started_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('updated_at', models.DateTimeField()),
-                ('pool', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='monitoring.pool')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("provider_code", models.TextField()),
+                ("external_id", models.TextField()),
+                (
+                    "kind",
+                    models.TextField(
+                        choices=[("batch", "batch"), ("service", "service")], default="batch"
+                    ),
+                ),
+                ("tenant", models.TextField()),
+                ("units", models.IntegerField()),
+                ("requested_duration_s", models.FloatField()),
+                ("submitted_at", models.DateTimeField()),
+                ("deadline_at", models.DateTimeField()),
+                (
+                    "data_class",
+                    models.TextField(
+                        choices=[
+                            ("open", "open"),
+                            ("internal", "internal"),
+                            ("restricted", "restricted"),
+                        ]
+                    ),
+                ),
+                ("data_gb", models.FloatField()),
+                ("checkpointable", models.BooleanField(default=False)),
+                ("priority", models.IntegerField(default=0)),
+                ("spec", models.JSONField(default=dict)),
+                (
+                    "state",
+                    models.TextField(
+                        choices=[
+                            ("QUEUED", "QUEUED"),
+                            ("RUNNING", "RUNNING"),
+                            ("DONE", "DONE"),
+                            ("WITHDRAWN", "WITHDRAWN"),
+                        ]
+                    ),
+                ),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("updated_at", models.DateTimeField()),
+                (
+                    "pool",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="monitoring.pool",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Passage',
+            name="Passage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.TextField(choices=[('BOUND', 'BOUND'), ('WITHDRAWING', 'WITHDRAWING'), ('SUBMITTING', 'SUBMITTING'), ('PLACED', 'PLACED'), ('RUNNING', 'RUNNING'), ('FINISHED', 'FINISHED'), ('SKIPPED', 'SKIPPED'), ('RELEASING', 'RELEASING'), ('RETURNED', 'RETURNED'), ('NEEDS_HUMAN', 'NEEDS_HUMAN')])),
-                ('state_reason', models.TextField(blank=True, default='')),
-                ('placed_at', models.DateTimeField(null=True)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('updated_at', models.DateTimeField()),
-                ('move', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='passages', to='scheduling.move')),
-                ('workload', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='passages', to='scheduling.workload')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "state",
+                    models.TextField(
+                        choices=[
+                            ("BOUND", "BOUND"),
+                            ("WITHDRAWING", "WITHDRAWING"),
+                            ("SUBMITTING", "SUBMITTING"),
+                            ("PLACED", "PLACED"),
+                            ("RUNNING", "RUNNING"),
+                            ("FINISHED", "FINISHED"),
+                            ("SKIPPED", "SKIPPED"),
+                            ("RELEASING", "RELEASING"),
+                            ("RETURNED", "RETURNED"),
+                            ("NEEDS_HUMAN", "NEEDS_HUMAN"),
+                        ]
+                    ),
+                ),
+                ("state_reason", models.TextField(blank=True, default="")),
+                ("placed_at", models.DateTimeField(null=True)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("updated_at", models.DateTimeField()),
+                (
+                    "move",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="passages",
+                        to="scheduling.move",
+                    ),
+                ),
+                (
+                    "workload",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="passages",
+                        to="scheduling.workload",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='DispatchCommand',
+            name="DispatchCommand",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.TextField(choices=[('WITHDRAW', "take a waiting job out of the source's queue"), ('SUBMIT', 'queue the job at the destination'), ('RELEASE', "put the job back into the source's queue")])),
-                ('key', models.TextField(help_text='hash of plan, move, workload, kind and target', unique=True)),
-                ('state', models.TextField(choices=[('PENDING', 'PENDING'), ('SENT', 'SENT'), ('UNKNOWN', 'UNKNOWN'), ('CONFIRMED', 'CONFIRMED'), ('REFUSED', 'REFUSED')])),
-                ('attempts', models.IntegerField(default=0)),
-                ('created_at', models.DateTimeField()),
-                ('due_wall_at', models.DateTimeField(help_text='not before this wall time')),
-                ('sent_wall_at', models.DateTimeField(null=True)),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('answer', models.JSONField(default=dict)),
-                ('error', models.TextField(blank=True, default='')),
-                ('pool', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='monitoring.pool')),
-                ('passage', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='commands', to='scheduling.passage')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.TextField(
+                        choices=[
+                            ("WITHDRAW", "take a waiting job out of the source's queue"),
+                            ("SUBMIT", "queue the job at the destination"),
+                            ("RELEASE", "put the job back into the source's queue"),
+                        ]
+                    ),
+                ),
+                (
+                    "key",
+                    models.TextField(
+                        help_text="hash of plan, move, workload, kind and target", unique=True
+                    ),
+                ),
+                (
+                    "state",
+                    models.TextField(
+                        choices=[
+                            ("PENDING", "PENDING"),
+                            ("SENT", "SENT"),
+                            ("UNKNOWN", "UNKNOWN"),
+                            ("CONFIRMED", "CONFIRMED"),
+                            ("REFUSED", "REFUSED"),
+                        ]
+                    ),
+                ),
+                ("attempts", models.IntegerField(default=0)),
+                ("created_at", models.DateTimeField()),
+                ("due_wall_at", models.DateTimeField(help_text="not before this wall time")),
+                ("sent_wall_at", models.DateTimeField(null=True)),
+                ("closed_at", models.DateTimeField(null=True)),
+                ("answer", models.JSONField(default=dict)),
+                ("error", models.TextField(blank=True, default="")),
+                (
+                    "pool",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="monitoring.pool",
+                    ),
+                ),
+                (
+                    "passage",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="commands",
+                        to="scheduling.passage",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state__in', ['PENDING', 'SENT', 'UNKNOWN'])), fields=['state', 'due_wall_at'], name='command_open')],
-                'constraints': [models.UniqueConstraint(fields=('passage', 'kind'), name='command_once_per_passage')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state__in", ["PENDING", "SENT", "UNKNOWN"])),
+                        fields=["state", "due_wall_at"],
+                        name="command_open",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("passage", "kind"), name="command_once_per_passage"
+                    )
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='rebalancingplan',
-            index=models.Index(fields=['state', 'created_at'], name='plan_by_state'),
+            model_name="rebalancingplan",
+            index=models.Index(fields=["state", "created_at"], name="plan_by_state"),
         ),
         migrations.AddConstraint(
-            model_name='rebalancingplan',
-            constraint=models.CheckConstraint(condition=models.Q(('proposer__isnull', False), ('state__in', ['DRAFT', 'SUPERSEDED', 'EXPIRED']), _connector='OR'), name='plan_proposed_has_proposer'),
+            model_name="rebalancingplan",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("proposer__isnull", False),
+                    ("state__in", ["DRAFT", "SUPERSEDED", "EXPIRED"]),
+                    _connector="OR",
+                ),
+                name="plan_proposed_has_proposer",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='rebalancingplan',
-            constraint=models.UniqueConstraint(fields=('run', 'source_region', 'destination_region'), name='plan_one_per_corridor_and_run'),
+            model_name="rebalancingplan",
+            constraint=models.UniqueConstraint(
+                fields=("run", "source_region", "destination_region"),
+                name="plan_one_per_corridor_and_run",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='move',
-            constraint=models.UniqueConstraint(fields=('plan', 'position'), name='move_once_per_plan'),
+            model_name="move",
+            constraint=models.UniqueConstraint(
+                fields=("plan", "position"), name="move_once_per_plan"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='move',
-            constraint=models.CheckConstraint(condition=models.Q(('source_pool', models.F('destination_pool')), _negated=True), name='move_goes_somewhere'),
+            model_name="move",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("source_pool", models.F("destination_pool")), _negated=True),
+                name="move_goes_somewhere",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='approval',
-            constraint=models.UniqueConstraint(fields=('plan', 'user'), name='approval_once_per_person'),
+            model_name="approval",
+            constraint=models.UniqueConstraint(
+                fields=("plan", "user"), name="approval_once_per_person"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='approval',
-            constraint=models.UniqueConstraint(fields=('plan', 'role', 'region_code'), name='approval_once_per_seat'),
+            model_name="approval",
+            constraint=models.UniqueConstraint(
+                fields=("plan", "role", "region_code"), name="approval_once_per_seat"
+            ),
         ),
         migrations.AddIndex(
-            model_name='workload',
-            index=models.Index(condition=models.Q(('state__in', ['QUEUED', 'RUNNING'])), fields=['pool', 'state'], name='workload_open_by_pool'),
+            model_name="workload",
+            index=models.Index(
+                condition=models.Q(("state__in", ["QUEUED", "RUNNING"])),
+                fields=["pool", "state"],
+                name="workload_open_by_pool",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='workload',
-            constraint=models.UniqueConstraint(fields=('provider_code', 'external_id'), name='workload_once_per_provider'),
+            model_name="workload",
+            constraint=models.UniqueConstraint(
+                fields=("provider_code", "external_id"), name="workload_once_per_provider"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='workload',
-            constraint=models.CheckConstraint(condition=models.Q(('units__gte', 1), ('units__lte', 1000000), ('requested_duration_s__gt', 0), ('requested_duration_s__lte', 1000000000.0), ('data_gb__gte', 0), ('data_gb__lte', 1000000000.0)), name='workload_sizes_sane'),
+            model_name="workload",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("units__gte", 1),
+                    ("units__lte", 1000000),
+                    ("requested_duration_s__gt", 0),
+                    ("requested_duration_s__lte", 1000000000.0),
+                    ("data_gb__gte", 0),
+                    ("data_gb__lte", 1000000000.0),
+                ),
+                name="workload_sizes_sane",
+            ),
         ),
         migrations.AddIndex(
-            model_name='passage',
-            index=models.Index(fields=['state'], name='passage_by_state'),
+            model_name="passage",
+            index=models.Index(fields=["state"], name="passage_by_state"),
         ),
         migrations.AddConstraint(
-            model_name='passage',
-            constraint=models.UniqueConstraint(fields=('move', 'workload'), name='passage_once_per_move'),
+            model_name="passage",
+            constraint=models.UniqueConstraint(
+                fields=("move", "workload"), name="passage_once_per_move"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='passage',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['WITHDRAWING', 'SUBMITTING', 'RELEASING', 'PLACED', 'RUNNING'])), fields=('workload',), name='passage_one_at_a_time'),
+            model_name="passage",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    ("state__in", ["WITHDRAWING", "SUBMITTING", "RELEASING", "PLACED", "RUNNING"])
+                ),
+                fields=("workload",),
+                name="passage_one_at_a_time",
+            ),
         ),
     ]

@@ -31,6 +31,30 @@ def dispatch_overview() -> dict[str, Any]:
     }
 
 
+def dispatch_state() -> dict[str, Any]:
+    """This function will say in a few figures whether commands go out, and how many have not ended.
+
+    Returns:
+        JSON-able: `frozen`, `frozen_by`, `frozen_at` and `reason` of the switch, how many commands
+        are `open` (not sent, or sent and not answered) and how many of those are `unknown`.
+    """
+    counts = dict(
+        DispatchCommand.objects.filter(state__in=OPEN)
+        .values_list("state")
+        .annotate(n=Count("pk"))
+        .order_by("state")
+    )
+    switch = DispatchSwitch.objects.filter(pk=1, is_frozen=True).first()
+    return {
+        "frozen": switch is not None,
+        "frozen_by": switch.changed_by if switch else "",
+        "frozen_at": switch.changed_at.isoformat() if switch and switch.changed_at else None,
+        "reason": switch.reason if switch else "",
+        "open": sum(counts.values()),
+        "unknown": counts.get(CommandState.UNKNOWN, 0),
+    }
+
+
 def _line(command: DispatchCommand) -> dict[str, Any]:
     return {
         "key": command.key,

@@ -20,7 +20,14 @@ from monitoring import selectors as grid
 from scheduling.domain import checks, solver
 from scheduling.domain.costs import all_group_costs
 from scheduling.domain.lifecycle import MoveState, PassageState, PlanEvent, PlanState
-from scheduling.domain.moves import MoveDraft, MoveSet, corridors, draft_moves, staying_cost
+from scheduling.domain.moves import (
+    MoveDraft,
+    MoveSet,
+    corridors,
+    draft_moves,
+    share_of_residuals,
+    staying_cost,
+)
 from scheduling.domain.outcome import CostParts, PlanOutcome
 from scheduling.domain.problem import check_problem
 from scheduling.domain.reasons import (
@@ -67,12 +74,13 @@ def plan_if_due(now: dt.datetime) -> PlanningRun | None:
         return None
 
 
-def plan_now(now: dt.datetime, *, actor: str) -> PlanningRun:
+def plan_now(now: dt.datetime, *, actor: str, request_key: str | None = None) -> PlanningRun:
     """This function will make a plan for the present situation and store its drafts.
 
     Args:
         now: grid time; slot 0 begins here.
-        actor: who asked, for the audit chain.
+        actor: who asked, for the log.
+        request_key: name of the request; the same name again gives the same run.
 
     Returns:
         The stored run; its drafts supersede all earlier drafts that nobody proposed.
@@ -81,6 +89,10 @@ def plan_now(now: dt.datetime, *, actor: str) -> PlanningRun:
         NothingKnown: no pool's telemetry is fresh.
         ProblemNotSane: the inputs contradict each other.
     """
+    if request_key:
+        made = PlanningRun.objects.filter(request_key=request_key).first()
+        if made is not None:
+            return made
     seen = situation(now, slots=SLOTS, risk_quantile=settings.PLAN_RISK_QUANTILE)
     if not any(pool.is_known for pool in seen.problem.pools):
         raise NothingKnown("No pool has reported lately, so there is nothing to plan on.")
@@ -91,7 +103,15 @@ def plan_now(now: dt.datetime, *, actor: str) -> PlanningRun:
     solve_s = time.perf_counter() - began
     violations = _verify(seen, plan)
     move_set = draft_moves(seen.problem, plan, baseline)
-    run = _store(seen, plan, baseline, move_set, violations=violations, solve_s=solve_s)
+    run = _store(
+        seen,
+        plan,
+        baseline,
+        move_set,
+        violations=violations,
+        solve_s=solve_s,
+        request_key=request_key,
+    )
     facts = {"snapshot": seen.snapshot_hash, "status": plan.status, "plans": run.plans.count()}
     logger.info("plan.made", extra={"run": run.pk, "actor": actor, **facts})
     return run
@@ -116,6 +136,7 @@ def _store(
     *,
     violations: list[str],
     solve_s: float,
+    request_key: str | None,
 ) -> PlanningRun:
     sites = {site.code: site for site in grid.sites()}
     names = {
@@ -126,6 +147,7 @@ def _store(
     run = PlanningRun.objects.create(
         as_of=seen.as_of,
         created_at=clock.wall_now(),
+        request_key=request_key,
         forecast_run_id=seen.forecast_run_id,
         snapshot_hash=seen.snapshot_hash,
         rules_version=seen.rules.version,
@@ -146,7 +168,7 @@ def _store(
     )
     _supersede_drafts(run)
     if not violations:
-        _store_drafts(run, seen, plan, baseline, move_set.moves, names)
+        _store_drafts(run, seen, plan, baseline, move_set, names)
     events.publish("grid", {"run": run.pk})
     return run
 
@@ -179,13 +201,14 @@ def _store_drafts(
     seen: Situation,
     plan: PlanOutcome,
     baseline: PlanOutcome,
-    moves: Sequence[MoveDraft],
+    move_set: MoveSet,
     names: dict[str, PoolName],
 ) -> None:
+    moves = move_set.moves
     explained = explain_moves(
         seen.problem,
         plan,
-        tuple(moves),
+        moves,
         names=names,
         tz=ZONE,
         risk_quantile=settings.PLAN_RISK_QUANTILE,
@@ -198,7 +221,8 @@ def _store_drafts(
     window_s = settings.DECISION_WINDOW_S * max(1.0, clock.grid_clock().rate)
     decide_by = seen.as_of + dt.timedelta(seconds=window_s)
     for (source, destination), corridor in corridors(moves).items():
-        draft = _draft_of(run, seen, corridor, decide_by)
+        staying_change = share_of_residuals(move_set, corridor)
+        draft = _draft_of(run, seen, corridor, staying_change, decide_by)
         draft.source_region, draft.destination_region = source, destination
         rows = []
         for position, move in enumerate(corridor):
@@ -222,9 +246,14 @@ def _store_drafts(
 
 
 def _draft_of(
-    run: PlanningRun, seen: Situation, corridor: Sequence[MoveDraft], decide_by: dt.datetime
+    run: PlanningRun,
+    seen: Situation,
+    corridor: Sequence[MoveDraft],
+    staying_change: CostParts,
+    decide_by: dt.datetime,
 ) -> RebalancingPlan:
-    total = sum((move.change for move in corridor), CostParts())
+    """A plan saves what its moves save, and what those gain who stay because others left."""
+    total = sum((move.change for move in corridor), staying_change)
     touched = {move.source_pool for move in corridor} | {m.destination_pool for m in corridor}
     capacities = {code: load.capacity for code, load in seen.loads.items() if load is not None}
     return RebalancingPlan(
@@ -235,7 +264,7 @@ def _draft_of(
         units=sum(move.units for move in corridor),
         jobs=sum(move.jobs for move in corridor),
         saving_usd=-total.total_usd,
-        parts=asdict(total),
+        parts={**asdict(total), "staying_usd": staying_change.total_usd},
         capacities={code: capacities[code] for code in sorted(touched)},
     )
 

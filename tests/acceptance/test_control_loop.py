@@ -7,13 +7,13 @@ is what comes back as telemetry through the front door. Time is the test's.
 import datetime as dt
 
 import pytest
-from django.utils import timezone
 from rest_framework.test import APIClient
 
 from controlplane.auth.audit import verify
 from controlplane.auth.keys import issue_key
 from controlplane.auth.models import AuditEntry
 from controlplane.auth.roles import Role
+from controlplane.lib import clock
 from forecasting import services as forecasting
 from monitoring import selectors as grid
 from monitoring.models import Pool
@@ -75,7 +75,7 @@ def person(name, role, region=""):
 
 def turn(now):
     for _ in range(3):
-        DispatchCommand.objects.update(due_wall_at=timezone.now() - dt.timedelta(minutes=1))
+        DispatchCommand.objects.update(due_wall_at=clock.wall_now() - dt.timedelta(minutes=1))
         dispatching.start_plans(now)
         dispatching.start_moves(now)
         commands.sweep(now)

@@ -3,8 +3,8 @@
 import datetime as dt
 
 import pytest
-from django.utils import timezone
 
+from controlplane.lib import clock
 from scheduling.domain.lifecycle import CommandState, MoveState, PassageState, PlanState
 from scheduling.models import DispatchCommand, Move, Passage, RebalancingPlan, Workload
 from scheduling.services import commands, dispatching
@@ -39,12 +39,12 @@ def approved_plan(grid, approved):
 
 def turn(now=START):
     """One turn of the loop, without waiting for what is due later."""
-    DispatchCommand.objects.update(due_wall_at=timezone.now() - HOUR)
+    DispatchCommand.objects.update(due_wall_at=clock.wall_now() - HOUR)
     dispatching.start_plans(now)
     dispatching.start_moves(now)
     for _ in range(4):
         commands.sweep(now)
-        DispatchCommand.objects.update(due_wall_at=timezone.now() - HOUR)
+        DispatchCommand.objects.update(due_wall_at=clock.wall_now() - HOUR)
     commands.track(now)
     dispatching.close_moves(now)
 
@@ -161,7 +161,7 @@ def test_a_sender_that_died_on_the_way_is_found_and_settled(engines, approved_pl
     dispatching.start_plans(START)
     dispatching.start_moves(START)
     DispatchCommand.objects.update(
-        state=CommandState.SENT, sent_wall_at=timezone.now() - dt.timedelta(minutes=1)
+        state=CommandState.SENT, sent_wall_at=clock.wall_now() - dt.timedelta(minutes=1)
     )
 
     turn()
@@ -210,7 +210,7 @@ def test_a_failed_compensation_asks_for_a_person(engines, grid, approved_plan):
         row.save()
 
     for _ in range(4):
-        DispatchCommand.objects.update(due_wall_at=timezone.now() - HOUR)
+        DispatchCommand.objects.update(due_wall_at=clock.wall_now() - HOUR)
         commands.sweep(START)
     dispatching.close_moves(START)
 

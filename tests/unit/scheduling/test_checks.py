@@ -18,8 +18,8 @@ def rules(problem: PlanningProblem, *placements: Placement) -> set[Rule]:
 
 @pytest.fixture
 def problem() -> PlanningProblem:
-    """Two workloads wait at full Beijing; their data need 1.5 h to any other pool."""
-    group = a_group(jobs=2, data_gb=3.0, latest_start=2)
+    """Two workloads wait at full Beijing; their data need 2.5 h to any other pool."""
+    group = a_group(jobs=2, data_gb=5.0, latest_start=2)
     limits = {"max_out_units": {"CN-BJ": 16.0}, "max_in_units": {"CN-NM": 16.0}}
     return a_problem(group, available=[0.0, 16.0, 8.0], transfer_h_per_gb=0.5, **limits)
 

@@ -39,7 +39,7 @@ def test_columns_are_left_out_where_no_workload_fits():
 
 
 def test_columns_start_after_the_data_arrives_and_before_the_deadline():
-    problem = a_problem(a_group(latest_start=2, data_gb=3.0), transfer_h_per_gb=0.5)
+    problem = a_problem(a_group(latest_start=2, data_gb=5.0), transfer_h_per_gb=0.5)
 
     columns = columns_of(problem)
 

@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduling.domain.checks import verify
-from scheduling.domain.moves import corridors, draft_moves
+from scheduling.domain.moves import corridors, draft_moves, share_of_residuals
 from scheduling.domain.outcome import CostParts
 from scheduling.domain.solver import do_nothing, solve
-from tests.builders import a_home_freed_for_another, a_problem, a_short_home
+from tests.builders import a_group, a_home_freed_for_another, a_problem, a_short_home
 from tests.strategies_planning import problems
 
 
@@ -106,3 +106,23 @@ def test_an_empty_problem_has_no_moves():
 
     assert drafted.moves == ()
     assert drafted.residual == CostParts()
+
+
+@settings(max_examples=20)
+@given(problem=problems())
+def test_shares_of_the_residuals_add_up_over_the_corridors(problem):
+    drafted = draft_moves(problem, solve(problem), do_nothing(problem))
+    left = {move.source for move in drafted.moves}
+
+    shares = [share_of_residuals(drafted, part) for part in corridors(drafted.moves).values()]
+
+    owed = sum(drafted.residuals[pool].total_usd for pool in left)
+    assert sum(share.total_usd for share in shares) == pytest.approx(owed, abs=1e-6)
+
+
+def test_a_workload_whose_data_take_minutes_need_not_wait_an_hour():
+    problem = a_problem(a_group(data_gb=1.0), available=[0.0, 16.0, 0.0], transfer_h_per_gb=0.25)
+
+    [placement] = solve(problem).placements
+
+    assert (placement.pool, placement.slot) == (1, 0)

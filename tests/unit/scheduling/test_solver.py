@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from scheduling.domain.checks import recompute_cost, verify
 from scheduling.domain.outcome import CostParts, Placement, PlanOutcome, PlanStatus
-from scheduling.domain.problem import PlanningProblem, ProblemNotSane, Weights, check_problem
+from scheduling.domain.problem import PlanningProblem, Weights
 from scheduling.domain.solver import do_nothing, solve
 from tests.builders import a_grid, a_group, a_problem, a_short_home
 from tests.strategies_planning import problems
@@ -300,58 +300,3 @@ def test_a_time_limit_ends_in_a_valid_plan_with_an_honest_bound(hard_grid, limit
     assert best.bound <= outcome.objective <= stay.objective
     if outcome.gap > GAP:
         assert outcome.status is PlanStatus.TIME_LIMIT
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "available",
-        "home_available",
-        "energy_usd_per_unit_h",
-        "carbon_kg_per_unit_h",
-        "egress_usd_per_gb",
-        "transfer_h_per_gb",
-    ],
-)
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e308])
-def test_numbers_that_cannot_be_true_are_refused(name, value):
-    problem = a_short_home()
-    array = getattr(problem, name).copy()
-    array[0, 1] = value
-
-    with pytest.raises(ProblemNotSane) as refused:
-        solve(replace(problem, **{name: array}))
-
-    assert refused.value.extra["field"] == name
-
-
-def edited(**changes: object) -> PlanningProblem:
-    return replace(a_short_home(), **changes)
-
-
-@pytest.mark.parametrize(
-    ("problem", "field"),
-    [
-        pytest.param(edited(slots=0), "slots", id="no slot"),
-        pytest.param(edited(available=np.zeros((3, 5))), "available", id="wrong shape"),
-        pytest.param(edited(available=-np.ones((3, 4))), "available", id="negative capacity"),
-        pytest.param(edited(allowed=np.ones((1, 3))), "allowed", id="allowed in numbers"),
-        pytest.param(edited(max_out_units={"CN-BJ": np.nan}), "max_out_units", id="limit NaN"),
-        pytest.param(
-            edited(weights=Weights(delay_usd_per_unit_h=np.nan)),
-            "delay_usd_per_unit_h",
-            id="weight NaN",
-        ),
-        pytest.param(edited(groups=(a_group(units=0),)), "groups", id="no units"),
-        pytest.param(
-            edited(groups=(a_group(), a_group()), allowed=np.ones((2, 3), dtype=np.bool_)),
-            "groups",
-            id="two groups of one name",
-        ),
-    ],
-)
-def test_contradictory_inputs_are_refused_with_the_field(problem, field):
-    with pytest.raises(ProblemNotSane) as refused:
-        check_problem(problem)
-
-    assert refused.value.extra["field"] == field
