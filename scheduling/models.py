@@ -122,7 +122,7 @@ class PlanningRun(models.Model):
 
     as_of = models.DateTimeField(db_index=True)
     created_at = models.DateTimeField()
-    request_key = models.TextField(
+    request_key = models.TextField(  # noqa: DJ001 (unique: empty texts would clash)
         null=True, unique=True, help_text="Idempotency-Key of the request that asked for it"
     )
     forecast_run_id = models.BigIntegerField(null=True)

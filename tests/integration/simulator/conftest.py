@@ -212,7 +212,7 @@ class Provider:
         command += ["--key-file", str(self.folder / "key")]
         command += ["--token-file", str(self.folder / "token"), *options]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log)  # noqa: S603
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log)
         wait_until(self.answers)
 
     def answers(self) -> bool:

@@ -140,7 +140,7 @@ def test_a_file_that_cannot_be_written_ends_the_provider(world):
     ],
 )  # fmt: skip
 def test_a_wrong_call_says_what_is_wrong(arguments, status, says, tmp_path):
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-m", "simulator", *arguments],
         cwd=ROOT,
         capture_output=True,
@@ -155,7 +155,7 @@ def test_a_wrong_call_says_what_is_wrong(arguments, status, says, tmp_path):
 def test_a_provider_loads_nothing_that_reads_parquet():
     heavy = "{'pyarrow', 'numpy', 'pandas'} & set(sys.modules)"
 
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-c", f"import sys, simulator.provider; print({heavy})"],
         cwd=ROOT,
         capture_output=True,
