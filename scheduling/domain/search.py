@@ -186,9 +186,9 @@ def _branch(
         options={"time_limit": time_limit_s, "mip_rel_gap": gap},
     )
     bound = -np.inf if result.mip_dual_bound is None else float(result.mip_dual_bound)
-    if result.x is None:
-        return [], bound
-    return _rounded_down(columns, result.x[: len(columns)]), bound
+    # The time limit may come before any plan; placing nothing is one.
+    jobs = np.zeros(len(columns)) if result.x is None else result.x[: len(columns)]
+    return _rounded_down(columns, jobs), bound
 
 
 def _most_jobs(problem: PlanningProblem, columns: Columns) -> FloatArray:

@@ -92,6 +92,16 @@ def test_corridors_hold_every_move_of_a_pair_of_regions():
     assert sum(len(moves) for moves in grouped.values()) == len(drafted.moves)
 
 
+def test_a_corridor_is_credited_with_the_gain_it_makes_possible():
+    problem = a_home_freed_for_another()
+    drafted = draft_moves(problem, solve(problem), do_nothing(problem))
+
+    share = share_of_residuals(drafted, drafted.moves)
+
+    assert share == drafted.residuals[0]
+    assert drafted.moves[0].saving_usd - share.total_usd > 0
+
+
 def test_the_largest_saving_comes_first():
     drafted = draft_moves(a_short_home(), solve(a_short_home()), do_nothing(a_short_home()))
 
