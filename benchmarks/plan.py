@@ -29,17 +29,17 @@ import pandas as pd
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scheduling.domain.checks import recompute_cost, verify  # noqa: E402
-from scheduling.domain.costs import all_group_costs  # noqa: E402
-from scheduling.domain.formulation import build_columns  # noqa: E402
-from scheduling.domain.moves import draft_moves  # noqa: E402
-from scheduling.domain.problem import (  # noqa: E402
+from scheduling.domain.planner.checks import recompute_cost, verify  # noqa: E402
+from scheduling.domain.planner.costs import all_group_costs  # noqa: E402
+from scheduling.domain.planner.formulation import build_columns  # noqa: E402
+from scheduling.domain.planner.moves import draft_moves  # noqa: E402
+from scheduling.domain.planner.problem import (  # noqa: E402
     DemandGroup,
     FloatArray,
     PlanningProblem,
     PoolFacts,
 )
-from scheduling.domain.solver import do_nothing, solve  # noqa: E402
+from scheduling.domain.planner.solver import do_nothing, solve  # noqa: E402
 
 FIXTURES = ROOT / "fixtures"
 WALL_LIMITS_H = (0.25, 0.5, 1, 2, 4, 8, 12, 24, 48, 96, 168, 336, 720, 1440)

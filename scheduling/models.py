@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from scheduling.domain.lifecycle import CommandState, MoveState, PassageState, PlanState
-from scheduling.domain.outcome import PlanStatus
+from scheduling.domain.planner.outcome import PlanStatus
 from scheduling.domain.policy import Decision
 from scheduling.domain.sovereignty import Reach
 from scheduling.domain.workloads import DataClass, WorkloadKind, WorkloadState

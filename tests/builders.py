@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from scheduling.domain.problem import DemandGroup, PlanningProblem, PoolFacts, Weights
+from scheduling.domain.planner.problem import DemandGroup, PlanningProblem, PoolFacts, Weights
 
 STARTS_AT = dt.datetime(2023, 5, 26, 1, tzinfo=dt.UTC)
 POOLS = (

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
-from scheduling.domain.problem import DemandGroup, PlanningProblem, PoolFacts, Weights
+from scheduling.domain.planner.problem import DemandGroup, PlanningProblem, PoolFacts, Weights
 from tests.builders import ProblemBuilder, a_group
 
 REGIONS = ("CN-BJ", "CN-NM")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scheduling.domain.problem import FloatArray
+from scheduling.domain.planner.problem import FloatArray
 
 
 @dataclass(frozen=True)

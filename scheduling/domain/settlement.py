@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from scheduling.domain.problem import Weights
+from scheduling.domain.planner.problem import Weights
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scheduling.domain.problem import DemandGroup
+from scheduling.domain.planner.problem import DemandGroup
 
 START_STEP_SLOTS = 6
 

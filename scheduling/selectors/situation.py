@@ -14,7 +14,13 @@ from monitoring import selectors as grid
 from monitoring.domain.inventory import PoolInfo
 from scheduling.domain.availability import PoolLoad, left_for_guests, left_for_locals
 from scheduling.domain.lifecycle import OPEN_PLAN_STATES, PassageState
-from scheduling.domain.problem import BoolArray, FloatArray, PlanningProblem, PoolFacts, Weights
+from scheduling.domain.planner.problem import (
+    BoolArray,
+    FloatArray,
+    PlanningProblem,
+    PoolFacts,
+    Weights,
+)
 from scheduling.domain.sovereignty import Place, Reach, SovereigntyRule, rule_on
 from scheduling.domain.workloads import (
     GroupedDemand,

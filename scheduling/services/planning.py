@@ -17,10 +17,10 @@ from controlplane.lib import clock, events
 from controlplane.lib.errors import ErrorKind, GridError
 from forecasting import selectors as forecasts
 from monitoring import selectors as grid
-from scheduling.domain import checks, solver
-from scheduling.domain.costs import all_group_costs
 from scheduling.domain.lifecycle import MoveState, PassageState, PlanEvent, PlanState
-from scheduling.domain.moves import (
+from scheduling.domain.planner import checks, solver
+from scheduling.domain.planner.costs import all_group_costs
+from scheduling.domain.planner.moves import (
     MoveDraft,
     MoveSet,
     corridors,
@@ -28,9 +28,9 @@ from scheduling.domain.moves import (
     share_of_residuals,
     staying_cost,
 )
-from scheduling.domain.outcome import CostParts, PlanOutcome
-from scheduling.domain.problem import check_problem
-from scheduling.domain.reasons import (
+from scheduling.domain.planner.outcome import CostParts, PlanOutcome
+from scheduling.domain.planner.problem import check_problem
+from scheduling.domain.planner.reasons import (
     MoveExplanation,
     PoolName,
     explain_moves,
@@ -98,8 +98,8 @@ def plan_now(now: dt.datetime, *, actor: str, request_key: str | None = None) ->
         raise NothingKnown("No pool has reported lately, so there is nothing to plan on.")
     check_problem(seen.problem)
     began = time.perf_counter()
-    plan = solver.solve(seen.problem, time_limit_s=SOLVE_LIMIT_S)
     baseline = solver.do_nothing(seen.problem, time_limit_s=SOLVE_LIMIT_S)
+    plan = solver.solve(seen.problem, time_limit_s=SOLVE_LIMIT_S, baseline=baseline)
     solve_s = time.perf_counter() - began
     violations = _verify(seen, plan)
     move_set = draft_moves(seen.problem, plan, baseline)

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from controlplane.auth import audit
 from controlplane.lib import clock
-from scheduling.domain.problem import Weights
+from scheduling.domain.planner.problem import Weights
 from scheduling.domain.sovereignty import Reach
 from scheduling.models import Link, SovereigntyRuleRow, WeightSet
 

@@ -12,7 +12,7 @@ from controlplane.lib import events
 from controlplane.lib.units import HOUR, ceil_hour, floor_hour
 from monitoring import selectors as grid
 from scheduling.domain.lifecycle import ARRIVED_PASSAGES, PassageState, PlanEvent, PlanState
-from scheduling.domain.problem import Weights
+from scheduling.domain.planner.problem import Weights
 from scheduling.domain.settlement import Passage as Account
 from scheduling.domain.settlement import SettlementReport, Stay, settle
 from scheduling.models import Passage, RebalancingPlan, Settlement

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scheduling.domain.checks import Rule, recompute_cost, verify
-from scheduling.domain.outcome import Placement
-from scheduling.domain.problem import PlanningProblem
-from scheduling.domain.solver import solve
+from scheduling.domain.planner.checks import Rule, recompute_cost, verify
+from scheduling.domain.planner.outcome import Placement
+from scheduling.domain.planner.problem import PlanningProblem
+from scheduling.domain.planner.solver import solve
 from tests.builders import a_group, a_problem, a_short_home
 
 

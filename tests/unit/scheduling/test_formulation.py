@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from scheduling.domain.costs import all_group_costs, held_sum
-from scheduling.domain.formulation import (
+from scheduling.domain.planner.costs import all_group_costs, held_sum
+from scheduling.domain.planner.formulation import (
     Columns,
     assignment_rows,
     build_columns,
@@ -17,7 +17,7 @@ from scheduling.domain.formulation import (
     region_rows,
     tighten,
 )
-from scheduling.domain.problem import PlanningProblem
+from scheduling.domain.planner.problem import PlanningProblem
 from tests.builders import a_group, a_problem, a_short_home
 from tests.strategies_planning import problems
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduling.domain.checks import verify
-from scheduling.domain.moves import corridors, draft_moves, share_of_residuals
-from scheduling.domain.outcome import CostParts
-from scheduling.domain.solver import do_nothing, solve
+from scheduling.domain.planner.checks import verify
+from scheduling.domain.planner.moves import corridors, draft_moves, share_of_residuals
+from scheduling.domain.planner.outcome import CostParts
+from scheduling.domain.planner.solver import do_nothing, solve
 from tests.builders import a_group, a_home_freed_for_another, a_problem, a_short_home
 from tests.strategies_planning import problems
 

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from scheduling.domain.facts import LossReason, MoveReason, RunnerUp, WaitReason, shortage
-from scheduling.domain.moves import draft_moves
-from scheduling.domain.outcome import PlanOutcome
-from scheduling.domain.problem import PlanningProblem, Weights
-from scheduling.domain.reasons import (
+from scheduling.domain.planner.facts import LossReason, MoveReason, RunnerUp, WaitReason, shortage
+from scheduling.domain.planner.moves import draft_moves
+from scheduling.domain.planner.outcome import PlanOutcome
+from scheduling.domain.planner.problem import PlanningProblem, Weights
+from scheduling.domain.planner.reasons import (
     MoveExplanation,
     PoolName,
     explain_moves,
     explain_waiting,
 )
-from scheduling.domain.solver import do_nothing, solve
+from scheduling.domain.planner.solver import do_nothing, solve
 from tests.builders import a_group, a_home_freed_for_another, a_problem, a_short_home
 from tests.strategies_planning import problems
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduling.domain.problem import Weights
+from scheduling.domain.planner.problem import Weights
 from scheduling.domain.settlement import Passage, Stay, settle
 
 WEIGHTS = Weights(carbon_usd_per_t=50, delay_usd_per_unit_h=0.5, churn_usd_per_job=0.25)

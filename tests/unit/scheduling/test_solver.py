@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduling.domain.checks import recompute_cost, verify
-from scheduling.domain.outcome import CostParts, Placement, PlanOutcome, PlanStatus
-from scheduling.domain.problem import PlanningProblem, Weights
-from scheduling.domain.solver import do_nothing, solve
+from scheduling.domain.planner.checks import recompute_cost, verify
+from scheduling.domain.planner.outcome import CostParts, Placement, PlanOutcome, PlanStatus
+from scheduling.domain.planner.problem import PlanningProblem, Weights
+from scheduling.domain.planner.solver import do_nothing, solve
 from tests.builders import a_grid, a_group, a_problem, a_short_home
 from tests.strategies_planning import problems
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 
-from scheduling.domain.checks import recompute_cost, verify
-from scheduling.domain.costs import all_group_costs
-from scheduling.domain.improve import improve
-from scheduling.domain.outcome import Placement
-from scheduling.domain.problem import PlanningProblem, Weights
-from scheduling.domain.solver import do_nothing
+from scheduling.domain.planner.checks import recompute_cost, verify
+from scheduling.domain.planner.costs import all_group_costs
+from scheduling.domain.planner.improve import improve
+from scheduling.domain.planner.outcome import Placement
+from scheduling.domain.planner.problem import PlanningProblem, Weights
+from scheduling.domain.planner.solver import do_nothing
 from tests.builders import a_group, a_problem, a_short_home
 from tests.strategies_planning import problems
 

@@ -5,8 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scheduling.domain.problem import PlanningProblem, ProblemNotSane, Weights, check_problem
-from scheduling.domain.solver import solve
+from scheduling.domain.planner.problem import (
+    PlanningProblem,
+    ProblemNotSane,
+    Weights,
+    check_problem,
+)
+from scheduling.domain.planner.solver import solve
 from tests.builders import a_group, a_short_home
 
 

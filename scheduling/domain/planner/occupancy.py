@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from scheduling.domain.outcome import Placement
-from scheduling.domain.problem import BoolArray, FloatArray, PlanningProblem
+from scheduling.domain.planner.outcome import Placement
+from scheduling.domain.planner.problem import BoolArray, FloatArray, PlanningProblem
 
 ROUNDING = 1e-9
 

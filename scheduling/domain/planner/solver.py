@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scheduling.domain.costs import all_group_costs, plan_parts, unplaced_jobs
-from scheduling.domain.formulation import IntArray
-from scheduling.domain.outcome import Placement, PlanOutcome, PlanStatus
-from scheduling.domain.problem import PlanningProblem, check_problem
-from scheduling.domain.search import relative_gap, search_plan
+from scheduling.domain.planner.costs import all_group_costs, plan_parts, unplaced_jobs
+from scheduling.domain.planner.formulation import IntArray
+from scheduling.domain.planner.outcome import Placement, PlanOutcome, PlanStatus
+from scheduling.domain.planner.problem import PlanningProblem, check_problem
+from scheduling.domain.planner.search import relative_gap, search_plan
 
 BASELINE_SHARE = 0.2
 _WORSE = (PlanStatus.OPTIMAL, PlanStatus.WITHIN_GAP, PlanStatus.TIME_LIMIT)

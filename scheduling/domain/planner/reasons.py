@@ -1,13 +1,13 @@
 """Puts the reasons of moves and of waiting into plain words, Chinese and English, with figures.
 
-Which reason applies, and the figures, come from `scheduling.domain.facts`.
+Which reason applies, and the figures, come from `scheduling.domain.planner.facts`.
 """
 
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scheduling.domain.facts import (
+from scheduling.domain.planner.facts import (
     LossReason,
     MoveFacts,
     MoveReason,
@@ -17,9 +17,9 @@ from scheduling.domain.facts import (
     move_facts,
     wait_facts,
 )
-from scheduling.domain.moves import MoveDraft
-from scheduling.domain.outcome import PlanOutcome
-from scheduling.domain.problem import PlanningProblem
+from scheduling.domain.planner.moves import MoveDraft
+from scheduling.domain.planner.outcome import PlanOutcome
+from scheduling.domain.planner.problem import PlanningProblem
 
 LOSS_ZH = {
     LossReason.COSTS_MORE: "次选 {name}：每个作业贵 {extra:.2f} 美元。",

@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from scheduling.domain.outcome import Placement
-from scheduling.domain.problem import DemandGroup, FloatArray, PlanningProblem
+from scheduling.domain.planner.outcome import Placement
+from scheduling.domain.planner.problem import DemandGroup, FloatArray, PlanningProblem
 
 TOLERANCE = 1e-6
 

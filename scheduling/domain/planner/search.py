@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize
 
-from scheduling.domain.costs import GroupCosts, all_group_costs, plan_parts, unplaced_jobs
-from scheduling.domain.formulation import Columns, build_columns, build_rows, objective
-from scheduling.domain.improve import improve
-from scheduling.domain.outcome import Placement, PlanOutcome, PlanStatus
-from scheduling.domain.problem import BoolArray, FloatArray, PlanningProblem
+from scheduling.domain.planner.costs import GroupCosts, all_group_costs, plan_parts, unplaced_jobs
+from scheduling.domain.planner.formulation import Columns, build_columns, build_rows, objective
+from scheduling.domain.planner.improve import improve
+from scheduling.domain.planner.outcome import Placement, PlanOutcome, PlanStatus
+from scheduling.domain.planner.problem import BoolArray, FloatArray, PlanningProblem
 
 EXACT_USD = 1e-6
 RELAXATION_SHARE = 0.15

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from scheduling.domain.costs import GroupCosts
-from scheduling.domain.occupancy import Occupancy, start_allowed
-from scheduling.domain.outcome import Placement
-from scheduling.domain.problem import FloatArray, PlanningProblem
+from scheduling.domain.planner.costs import GroupCosts
+from scheduling.domain.planner.occupancy import Occupancy, start_allowed
+from scheduling.domain.planner.outcome import Placement
+from scheduling.domain.planner.problem import FloatArray, PlanningProblem
 
 WORTH_A_CHANGE_USD = 1e-9
 Start = tuple[int, int]

@@ -1,6 +1,6 @@
 """Finds why a move is proposed, why the next best destination lost, and why others still wait.
 
-Codes and figures only; the words for them are in `scheduling.domain.reasons`.
+Codes and figures only; the words for them are in `scheduling.domain.planner.reasons`.
 """
 
 import datetime as dt
@@ -9,11 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scheduling.domain.costs import group_costs
-from scheduling.domain.moves import MoveDraft
-from scheduling.domain.occupancy import Occupancy, start_allowed, usable_pools, whole_capacity
-from scheduling.domain.outcome import PlanOutcome
-from scheduling.domain.problem import BoolArray, FloatArray, PlanningProblem
+from scheduling.domain.planner.costs import group_costs
+from scheduling.domain.planner.moves import MoveDraft
+from scheduling.domain.planner.occupancy import (
+    Occupancy,
+    start_allowed,
+    usable_pools,
+    whole_capacity,
+)
+from scheduling.domain.planner.outcome import PlanOutcome
+from scheduling.domain.planner.problem import BoolArray, FloatArray, PlanningProblem
 
 EQUAL_USD = 1e-6
 

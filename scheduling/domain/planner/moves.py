@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from scheduling.domain.costs import GroupCosts, all_group_costs
-from scheduling.domain.outcome import CostParts, Placement, PlanOutcome
-from scheduling.domain.problem import PlanningProblem
+from scheduling.domain.planner.costs import GroupCosts, all_group_costs
+from scheduling.domain.planner.outcome import CostParts, Placement, PlanOutcome
+from scheduling.domain.planner.problem import PlanningProblem
 
 Corridor = tuple[str, str]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scheduling.domain.outcome import CostParts, Placement
-from scheduling.domain.problem import FloatArray, PlanningProblem
+from scheduling.domain.planner.outcome import CostParts, Placement
+from scheduling.domain.planner.problem import FloatArray, PlanningProblem
 
 KG_PER_T = 1000.0
 

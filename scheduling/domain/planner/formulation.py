@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from scheduling.domain.costs import GroupCosts
-from scheduling.domain.occupancy import (
+from scheduling.domain.planner.costs import GroupCosts
+from scheduling.domain.planner.occupancy import (
     movable_units,
     start_allowed,
     whole_capacity,
     whole_limits,
     window_minimum,
 )
-from scheduling.domain.problem import BoolArray, FloatArray, PlanningProblem
+from scheduling.domain.planner.problem import BoolArray, FloatArray, PlanningProblem
 
 IntArray = NDArray[np.int64]
 

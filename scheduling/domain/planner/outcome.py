@@ -1,6 +1,6 @@
 """What the planner answers: a typed status, whole placements, and the objective in its parts.
 
-Everything here is per plan cycle; index letters as in `scheduling.domain.problem`.
+Everything here is per plan cycle; index letters as in `scheduling.domain.planner.problem`.
 """
 
 import enum

@@ -1,0 +1,1 @@
+"""The planner: from a situation to a checked, explained plan. Read `problem`, then `solver`."""
