@@ -14,7 +14,7 @@ from forecasting.domain.quality import FallbackReason
 from monitoring.domain.alerts import Severity
 from monitoring.domain.headroom import ReadingQuality
 from scheduling.domain.lifecycle import PassageState, PlanState
-from scheduling.domain.outcome import PlanStatus
+from scheduling.domain.planner.outcome import PlanStatus
 from scheduling.domain.policy import RejectReason
 
 
