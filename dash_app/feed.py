@@ -21,7 +21,7 @@ from monitoring import selectors as grid
 from monitoring.domain.headroom import Load, add_up
 from monitoring.domain.inventory import RegionInfo, SiteInfo
 from monitoring.domain.readings import PoolReading, RegionReading, read_grid, read_region
-from scheduling.selectors import plans
+from scheduling.selectors import dispatch, plans
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +40,9 @@ def build_frame(*, now: dt.datetime, wall_now: dt.datetime) -> Frame:
         wall_now: present wall time.
 
     Returns:
-        `v, grid_now, clock, headline, regions, sites, flows, plans, planning, alerts, forecast,
-        system`; every figure that is not known is None. Times are ISO 8601 in UTC, units those
-        of the pools.
+        `v, grid_now, clock, headline, regions, sites, flows, plans, planning, dispatch, alerts,
+        forecast, system`; every figure that is not known is None. Times are ISO 8601 in UTC, units
+        those of the pools.
     """
     readings = grid.pool_states(now)
     regions, sites = grid.regions(), grid.sites()
@@ -61,6 +61,7 @@ def build_frame(*, now: dt.datetime, wall_now: dt.datetime) -> Frame:
         "flows": plans.flows(),
         "plans": plans.plan_cards(now),
         "planning": _planning(now),
+        "dispatch": dispatch.dispatch_state(),
         "alerts": [_alert(alert, names) for alert in grid.open_alerts(now)],
         "forecast": _forecast(now),
         "system": system_state(settings.SUPERVISOR_STATUS),

@@ -12,6 +12,7 @@ urlpatterns = [
     path("login/", views.LoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("language/<str:lang>/", views.choose_language, name="language"),
+    path("grid/timeline.json", views.timeline, name="timeline"),
     path("grid/assets/<path:name>", serve_asset, name="asset"),
     *control_room.server.urlpatterns,
 ]

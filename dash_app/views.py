@@ -1,4 +1,4 @@
-"""Login and logout, the way to the Grid page, and the choice of language."""
+"""Login and logout, the way to the Grid page, its timeline, and the choice of language."""
 
 from django.conf import settings
 from django.contrib.auth import views as auth_views
@@ -9,9 +9,12 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET
 
 from controlplane.auth.login import may_try, note_failure, note_success
+from controlplane.lib import clock
+from dash_app.access import guard_data
 from dash_app.assets import asset_url
 from dash_app.csp import with_policy
 from dash_app.texts import LANGUAGE_COOKIE, LANGUAGES, language_of, texts_in, theme_of
+from dash_app.timeline import timeline_json
 
 YEAR_S = 31_536_000
 
@@ -32,6 +35,17 @@ def choose_language(request: HttpRequest, lang: str) -> HttpResponse:
         response.set_cookie(
             LANGUAGE_COOKIE, lang, max_age=YEAR_S, samesite="Lax", secure=settings.SECURE_COOKIES
         )
+    return response
+
+
+@require_GET
+def timeline(request: HttpRequest) -> HttpResponse:
+    """Answer with what the map's time slider shows, to people who may view the grid."""
+    refusal = guard_data(request)
+    if refusal is not None:
+        return refusal
+    response = HttpResponse(timeline_json(clock.now()), content_type="application/json")
+    response["Cache-Control"] = "private, no-store"
     return response
 
 

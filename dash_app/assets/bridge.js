@@ -52,11 +52,12 @@
 
   function toDash(frame) {
     if (!isUp()) return;
-    t.map.drawLegend();
-    t.map.drawTable(frame, (code) => choose({ scope: "region", code }));
+    const view = t.timeline.view(frame);
+    t.mapKey.drawLegend(view.at, t.map.scale());
+    t.mapKey.drawTable(view, (code) => choose({ scope: "region", code }));
     t.forecast.drawChooser(frame, selection, choose);
     watchMap();
-    const key = t.map.signature(frame);
+    const key = t.map.signature(view);
     if (key !== mapKey) {
       mapKey = key;
       dash().set_props("map-state", { data: key + layouts });
@@ -79,7 +80,7 @@
     drawMap: (key, chosen) => {
       selection = chosen || selection;
       setTimeout(watchMap, 0);
-      return t.map.figure(t.state.frame, selection, t.state.theme);
+      return t.map.figure(t.timeline.view(t.state.frame), selection, t.state.theme);
     },
     selectFromMap: (click, current) => picked(click, current) || skip(),
     fetchSeries: async (chosen, run) => {

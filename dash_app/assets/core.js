@@ -30,7 +30,7 @@
   const counted = (key, n) => text(n === 1 && config.texts[key + "_one"] ? key + "_one" : key, { n });
 
   const isKnown = (value) => value !== null && value !== undefined && Number.isFinite(value);
-  const count = (value) => (isKnown(value) ? whole.format(Math.round(value)) : UNKNOWN);
+  const count = (value) => (isKnown(value) ? whole.format(Math.round(value)).replace("-", "−") : UNKNOWN);
   const percent = (ratio, digits) =>
     isKnown(ratio) ? (ratio * 100).toFixed(digits === undefined ? 0 : digits) + " %" : UNKNOWN;
 

@@ -112,5 +112,5 @@
     if (byId("scope-select").value !== value) byId("scope-select").value = value;
   }
 
-  t.forecast = { fetchSeries, figure, drawNote, drawChooser };
+  t.forecast = { fetchSeries, figure, drawNote, drawChooser, fallbackWords: inWords };
 })();

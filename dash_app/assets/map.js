@@ -2,7 +2,8 @@
 (function () {
   "use strict";
   const t = window.tiaodu;
-  const { text, element, byId, config } = t;
+  const { text, config } = t;
+  const { hoverLines } = t.mapKey;
 
   // Demand may exceed capacity: the scale goes on to 150 %. Lightness changes along with hue.
   const INK = {
@@ -10,30 +11,18 @@
       scale: [[0, "#16344a"], [0.33, "#1d5c78"], [0.53, "#3f8f96"], [0.6, "#8fb08a"], [0.667, "#e2bd62"], [0.8, "#e58a45"], [1, "#d9534a"]],
       none: "#1a222c", border: "#3a4755", selected: "#ffffff", label: "#dfe8f0", halo: "#0b1118", unknown: "#39424d", stale: "#2c3742",
       ring: "#dfe8f0", siteEdge: "#0b1118",
-      flow: { DRAFT: "#8f9daa", PROPOSED: "#b9a7ff", APPROVED: "#7fd8ff", RUNNING: "#ffffff" }, hover: "#0e1620", hoverText: "#e8eff6",
+      over: "#f2b84b", flow: { DRAFT: "#8f9daa", PROPOSED: "#b9a7ff", APPROVED: "#7fd8ff", RUNNING: "#ffffff" }, hover: "#0e1620", hoverText: "#e8eff6",
     },
     light: {
       scale: [[0, "#d5e6ee"], [0.33, "#9cc8d8"], [0.53, "#62a7b5"], [0.6, "#a8b57c"], [0.667, "#e0b54a"], [0.8, "#d9762f"], [1, "#b8342f"]],
       none: "#e6ebef", border: "#aebac5", selected: "#0b1a27", label: "#16222d", halo: "#ffffff", unknown: "#c9d0d7", stale: "#d6dde3",
       ring: "#16222d", siteEdge: "#ffffff",
-      flow: { DRAFT: "#7a8894", PROPOSED: "#6a49c9", APPROVED: "#0b6fae", RUNNING: "#0d1822" }, hover: "#ffffff", hoverText: "#16222d",
+      over: "#a84a00", flow: { DRAFT: "#7a8894", PROPOSED: "#6a49c9", APPROVED: "#0b6fae", RUNNING: "#0d1822" }, hover: "#ffffff", hoverText: "#16222d",
     },
   };
   const MOST = 1.5;
   const DASH = { DRAFT: "2px,4px", PROPOSED: "6px,5px", APPROVED: "14px,4px", RUNNING: "solid" };
   const BIGGEST_PX = 32;
-
-  function hoverLines(place, title) {
-    const lines = ["<b>" + title + "</b>"];
-    const n = Array.isArray(place.pools) ? place.pools.length : place.pools;
-    if (!n) return lines.concat(text("legend_none")).join("<br>");
-    lines.push(text("capacity") + " " + t.count(place.capacity) + " " + text("unit_gpu") + " · " + t.counted("pools_n", n));
-    lines.push(text("allocated") + " " + t.count(place.allocated) + " · " + text("queued") + " " + t.count(place.queued));
-    lines.push(text("map_legend") + " " + t.percent(place.pressure));
-    if (t.isKnown(place.carbon)) lines.push("CO₂ " + t.count(place.carbon) + " g/kWh");
-    lines.push(text("quality_" + place.quality) + (t.isKnown(place.age_s) ? " · " + t.age(place.age_s) : ""));
-    return lines.join("<br>");
-  }
 
   function regionKind(region) {
     if (!region.pools) return "none";
@@ -53,6 +42,14 @@
       text: regions.map((region) => hoverLines(region, t.name(region))),
       customdata: regions.map((region) => ["region", region.code]),
       hovertemplate: "%{text}<extra></extra>", meta: kind,
+    };
+  }
+
+  // Drawn over provinces that have their color already, so it takes no part in hovering.
+  function outline(kind, regions, ink, line, width) {
+    return {
+      ...provinces(kind, regions, ink, { flat: "none", line, width }),
+      colorscale: [[0, "rgba(0,0,0,0)"], [1, "rgba(0,0,0,0)"]], hoverinfo: "skip", hovertemplate: null,
     };
   }
 
@@ -146,7 +143,8 @@
     });
   }
 
-  function siteTraces(ink, sites, sizes) {
+  function siteTraces(ink, sites, sizes, isAhead) {
+    const edge = (site) => (isAhead && site.isOver ? ink.over : isAhead || isDark(site) ? ink.ring : ink.siteEdge);
     const isDark = (site) => !t.isKnown(site.pressure);
     const at = { type: "scattergeo", lon: sites.map((s) => s.lon), lat: sites.map((s) => s.lat) };
     const rings = {
@@ -158,10 +156,11 @@
       marker: {
         size: sizes, opacity: sites.map((site) => (site.quality === "good" || isDark(site) ? 1 : 0.65)),
         color: sites.map((site) => (isDark(site) ? 0 : Math.min(site.pressure, MOST))), cmin: 0, cmax: MOST, colorscale: ink.scale,
-        line: { color: sites.map((site) => (isDark(site) ? ink.ring : ink.siteEdge)), width: 1.4 },
+        line: { color: sites.map(edge), width: isAhead ? 1.8 : 1.4 },
       },
       text: sites.map((site) => hoverLines(site, t.name(site) + (site.is_hub ? " ◎" : ""))),
       customdata: sites.map((site) => ["site", site.code]), hovertemplate: "%{text}<extra></extra>",
+      meta: isAhead ? "circles-forecast" : "circles",
     };
     return [rings, circles];
   }
@@ -201,15 +200,16 @@
       provinces("stale", groups.stale, ink, { flat: "stale", line: ink.label, width: 1 }),
       provinces("unknown", groups.unknown, ink, { flat: "unknown", line: ink.label, width: 1 }),
     ];
-    const chosen = selectedRegion(selection);
-    if (chosen) {
-      traces.push({
-        ...provinces("selected", [chosen], ink, { flat: "none", line: ink.selected, width: 2.2 }),
-        colorscale: [[0, "rgba(0,0,0,0)"], [1, "rgba(0,0,0,0)"]], hoverinfo: "skip", hovertemplate: null,
-      });
+    const isAhead = Boolean(frame.at && !frame.at.isPast);
+    if (isAhead) {
+      const estimated = frame.regions.filter((region) => region.pools && t.isKnown(region.pressure));
+      traces.push(outline("forecast", estimated, ink, ink.label, 1));
+      traces.push(outline("over", estimated.filter((region) => region.isOver), ink, ink.over, 2.2));
     }
+    const chosen = selectedRegion(selection);
+    if (chosen) traces.push(outline("selected", [chosen], ink, ink.selected, 2.2));
     return {
-      data: traces.concat(siteTraces(ink, sites, sizes), flowTraces(frame, ink, sites, sizes), labelTraces(ink, sites, sizes)).map((trace) => ({ showlegend: false, ...trace })),
+      data: traces.concat(siteTraces(ink, sites, sizes, isAhead), flowTraces(frame, ink, sites, sizes), labelTraces(ink, sites, sizes)).map((trace) => ({ showlegend: false, ...trace })),
       layout: {
         geo: {
           projection: { type: "conic equal area", parallels: [25, 47], rotation: { lon: 104 }, scale: 1.05 },
@@ -220,7 +220,7 @@
         },
         margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
         font: { family: getComputedStyle(document.body).fontFamily, color: ink.label },
-        hoverlabel: { bgcolor: ink.hover, bordercolor: ink.border, align: "left", font: { color: ink.hoverText, size: 13 } },
+        hoverlabel: { bgcolor: ink.hover, bordercolor: ink.border, align: "left", font: { family: getComputedStyle(document.body).fontFamily, color: ink.hoverText, size: 13 } },
         uirevision: "map", dragmode: "pan",
         modebar: { bgcolor: "rgba(0,0,0,0)", color: ink.border, activecolor: ink.label, orientation: "v" },
       },
@@ -237,59 +237,39 @@
   // What the map shows, in few characters: when this is the same, nothing is drawn again.
   function signature(frame) {
     const place = (p) => [p.code, t.isKnown(p.pressure) ? Math.round(p.pressure * 100) : null, p.quality, p.capacity,
-      Math.round(p.allocated), Math.round(p.queued)].join();
-    return JSON.stringify([frame.regions.filter((r) => r.pools).map(place), frame.sites.map(place), frame.flows]);
+      Math.round(p.allocated), Math.round(p.queued), Math.round(p.upper)].join();
+    return JSON.stringify([frame.at, frame.regions.filter((r) => r.pools).map(place), frame.sites.map(place), frame.flows]);
   }
 
-  // Provinces whose state is unknown get a hatch, which plotly has no attribute for.
+  // Hatches and dashes, which plotly has no attributes for; paths are used again, so both ways.
+  const HATCHED = { unknown: "url(#hatch-unknown)", forecast: "url(#hatch-forecast)" };
+  const DASHED = ["partly", "stale", "unknown", "forecast"];
+  const PASSIVE = ["selected", "forecast", "over"];
   function hatch(graph) {
     const layers = graph.querySelectorAll(".choroplethlayer .trace");
     graph._fullData.filter((trace) => trace.type === "choropleth" && trace.locations.length).forEach((trace, i) => {
       if (!layers[i]) return;
       for (const path of layers[i].querySelectorAll("path")) {
-        if (trace.meta === "unknown") path.style.fill = "url(#hatch-unknown)";
-        if (["partly", "stale", "unknown"].includes(trace.meta)) path.style.strokeDasharray = "4,3";
-        if (trace.meta === "selected") path.style.pointerEvents = "none";
+        if (HATCHED[trace.meta]) path.style.fill = HATCHED[trace.meta];
+        path.style.strokeDasharray = DASHED.includes(trace.meta) ? "4,3" : "";
+        path.style.pointerEvents = PASSIVE.includes(trace.meta) ? "none" : "";
+      }
+    });
+    dashCircles(graph);
+  }
+
+  // The edge of a circle that stands for a forecast is dashed.
+  function dashCircles(graph) {
+    const layers = graph.querySelectorAll(".scatterlayer .trace.scattergeo, g.scattergeo");
+    graph._fullData.filter((trace) => trace.type === "scattergeo").forEach((trace, i) => {
+      if (!layers[i]) return;
+      for (const path of layers[i].querySelectorAll("path.point")) {
+        path.style.strokeDasharray = trace.meta === "circles-forecast" ? "3,2" : "";
       }
     });
   }
 
-  function drawLegend() {
-    const ink = INK[t.state.theme];
-    t.fill(byId("map-legend"), t.state.theme, () => {
-      const stops = ink.scale.map(([at, color]) => color + " " + (at * 100).toFixed(0) + "%").join(", ");
-      const bar = element("div", { class: "legend-bar" });
-      bar.style.background = "linear-gradient(to right, " + stops + ")";
-      const flow = (state) => element("li", {}, element("i", { class: "flow-key flow-" + state.toLowerCase() }), " ", text("flow_" + state));
-      return [
-        element("div", { class: "legend-title" }, text("map_legend")), bar,
-        element("div", { class: "legend-ticks" }, ["0", "50", "100", "150 %"].map((n) => element("span", {}, n))),
-        element("ul", {},
-          element("li", {}, element("i", { class: "swatch swatch-none" }), " ", text("legend_none")),
-          element("li", {}, element("i", { class: "swatch swatch-stale" }), " ", text("legend_stale")),
-          element("li", {}, element("i", { class: "swatch swatch-unknown" }), " ", text("legend_unknown")),
-          element("li", {}, text("legend_area")), element("li", {}, text("legend_hub"))),
-        element("ul", { class: "flow-keys" }, element("li", {}, text("flows")), ["DRAFT", "PROPOSED", "APPROVED", "RUNNING"].map(flow)),
-      ];
-    });
-  }
+  const scale = () => INK[t.state.theme].scale;
 
-  // The same figures as the map, for those who cannot see it or want to sort it out by reading.
-  function drawTable(frame, choose) {
-    const box = byId("region-table");
-    if (!box || !box.closest("details").open) return;
-    const regions = frame.regions.filter((region) => region.pools);
-    t.fill(box, JSON.stringify(regions.map((r) => [r.code, r.capacity, r.allocated, r.queued, r.quality, Math.round(r.age_s / 60)])), () => {
-      const heads = ["region", "capacity", "allocated", "queued", "headroom", "utilization", "quality"];
-      return element("table", {},
-        element("caption", {}, text("map_caption")),
-        element("thead", {}, element("tr", {}, heads.map((key) => element("th", { scope: "col" }, text(key))))),
-        element("tbody", {}, regions.map((r) => element("tr", {},
-          element("th", { scope: "row" }, element("button", { type: "button", class: "link", id: "row-" + r.code, on: { click: () => choose(r.code) } }, t.name(r))),
-          [r.capacity, r.allocated, r.queued, r.headroom].map((value) => element("td", {}, t.count(value))),
-          element("td", {}, t.percent(r.utilization)), element("td", {}, t.quality(r.quality, r.age_s))))));
-    });
-  }
-
-  t.map = { figure, signature, hatch, learnProjection, drawLegend, drawTable };
+  t.map = { figure, signature, hatch, learnProjection, scale };
 })();

@@ -11,6 +11,9 @@
     return region ? t.name(region) : code;
   }
 
+  // "somebody: timing" ends with the code of a rejection's reason; it has words.
+  const inWords = (reason) => reason.replace(/[a-z-]+$/, (code) => config.reasons[code] || code);
+
   // The server decides; this only spares people buttons that it would refuse.
   function allowedActions(plan) {
     const viewer = config.viewer;
@@ -56,12 +59,48 @@
       element("span", { class: "muted" }, " " + t.words(move, "reason")));
   }
 
-  // How far the workloads of a running plan have come.
+  // How far the workloads of a plan have come, from the last step back to the first: a bar and words.
+  const STEPS = ["FINISHED", "RUNNING", "PLACED", "SUBMITTING", "WITHDRAWING", "BOUND", "NEEDS_HUMAN", "RELEASING", "RETURNED", "SKIPPED"];
   function progress(plan) {
-    const steps = Object.entries(plan.progress || {});
+    const counts = plan.progress || {};
+    const steps = STEPS.filter((state) => counts[state]);
     if (!steps.length || ["DRAFT", "PROPOSED"].includes(plan.state)) return null;
-    return element("ul", { class: "consents" }, steps.map(([state, n]) =>
-      element("li", { class: "consent passage-" + state.toLowerCase() }, text("passage_" + state), " ", element("b", {}, String(n)))));
+    const part = (state) => {
+      const piece = element("i", { class: "passage passage-" + state.toLowerCase() });
+      piece.style.flexGrow = counts[state];
+      return piece;
+    };
+    return element("div", { class: "progress" },
+      element("span", { class: "muted" }, text("progress")),
+      element("span", { class: "progress-bar", "aria-hidden": "true" }, steps.map(part)),
+      element("span", {}, steps.map((state, i) => element("span", { class: "step step-" + state.toLowerCase() },
+        i ? " · " : "", element("b", {}, String(counts[state])), " " + text("passage_" + state)))));
+  }
+
+  // What an ended plan has really saved, part by part, beside what was predicted for the same work.
+  function realised(plan) {
+    const account = plan.realised;
+    if (!account || !t.isKnown(account.realised_saving_usd)) return null;
+    return element("div", { class: "plan-money" },
+      figure(text(account.is_final ? "realised_final" : "realised_so_far"), t.usd(account.realised_saving_usd),
+        account.realised_saving_usd < 0 ? "loss" : "saving"),
+      element("span", { class: "muted" }, text("promised_for_hours") + " " + t.usd(account.predicted_saving_usd)));
+  }
+
+  function realisedParts(plan, ui, acts) {
+    const report = plan.realised && plan.realised.report;
+    if (!report || !report.lines) return null;
+    const row = (name, line) => element("tr", {}, element("th", { scope: "row" }, name),
+      element("td", {}, t.usd(line.predicted_saving)), element("td", {}, t.usd(line.realised_saving)));
+    const shown = report.lines.filter((line) => Math.abs(line.predicted_saving) >= 0.005 || Math.abs(line.realised_saving) >= 0.005);
+    const total = { predicted_saving: report.predicted_saving_usd, realised_saving: report.realised_saving_usd };
+    return element("details", { open: ui.isAccountOpen, on: { toggle: acts.toggleAccount } },
+      element("summary", {}, text("realised_parts")),
+      element("p", { class: "muted" }, text("realised_basis", { n: report.started, finished: report.finished })),
+      element("table", { class: "account", "aria-label": text("realised_parts") },
+        element("thead", {}, element("tr", {}, ["part", "promised", "realised"].map((key) => element("th", { scope: "col" }, text(key))))),
+        element("tbody", {}, shown.map((line) => row(text("part_" + line.part + "_usd"), line)),
+          row(text("part_total"), total))));
   }
 
   function buttons(plan, act, isBusy) {
@@ -115,24 +154,24 @@
         element("span", { class: "state state-" + plan.state.toLowerCase() }, text("state_" + plan.state)),
         element("span", { class: "muted plan-id" }, "#" + plan.id), deadline(plan)),
       element("p", { class: "plan-reason" }, t.words(plan, "reason"),
-        plan.state_reason ? element("span", { class: "muted" }, " (" + plan.state_reason + ")") : null),
+        plan.state_reason ? element("span", { class: "muted" }, " (" + inWords(plan.state_reason) + ")") : null),
       element("div", { class: "plan-money" },
         figure(text("saving"), t.usd(plan.saving_usd), "saving"), savingLine(plan),
         element("span", { class: "muted" }, [
           t.isKnown(plan.do_nothing_usd) ? text("do_nothing", { cost: t.usd(plan.do_nothing_usd) }) : "",
           t.isKnown(plan.objective_usd) ? text("objective", { cost: t.usd(plan.objective_usd) }) : "",
           t.isKnown(plan.gap) ? text("gap", { value: t.percent(plan.gap, 1) }) : "",
-          plan.realised && t.isKnown(plan.realised.realised_saving_usd)
-            ? text("realised", { value: t.usd(plan.realised.realised_saving_usd) }) : "",
         ].filter(Boolean).join(" · "))),
+      realised(plan), progress(plan),
       element("div", { class: "plan-foot" },
         element("ul", { class: "consents", "aria-label": text("consent") }, plan.approvals.map(consent)),
-        progress(plan), ui.isRejecting ? null : buttons(plan, acts.act, ui.isBusy)),
+        ui.isRejecting ? null : buttons(plan, acts.act, ui.isBusy)),
       ui.isRejecting ? rejectForm(plan, acts.reject, acts.back, ui.isBusy) : null,
       ui.problem ? element("p", { class: "plan-problem", role: "alert" }, "✕ " + ui.problem) : null,
       plan.moves && plan.moves.length > 1 ? element("details", { open: ui.isOpen, on: { toggle: acts.toggle } },
         element("summary", {}, t.counted("moves_of_plan", plan.moves.length)),
-        element("ul", { class: "moves" }, plan.moves.map(moveRow))) : null);
+        element("ul", { class: "moves" }, plan.moves.map(moveRow))) : null,
+      realisedParts(plan, ui, acts));
   }
 
   t.planCard = { card, drawDeadline, allowedActions, regionName };

@@ -56,6 +56,7 @@
         byId("reject-" + plan.id).focus();
       },
       toggle: (event) => { ui.isOpen = event.target.open; },
+      toggleAccount: (event) => { ui.isAccountOpen = event.target.open; },
     };
   }
 

@@ -2,7 +2,8 @@
 
 Frames come over the page's own socket (`assets/live.js`). `assets/bridge.js` hands them to the
 stores below; each figure is then drawn by one browser-side callback, once per frame that changes
-it. Lists are written into their empty containers by `assets/plans.js` and `assets/alerts.js`.
+it. Lists, the dispatch switch and the time slider are written into their empty containers by
+`assets/plans.js`, `assets/alerts.js`, `assets/dispatch.js` and `assets/timeline.js`.
 """
 
 from typing import Any
@@ -114,8 +115,10 @@ def _map_panel(t: dict[str, str]) -> html.Section:
     )
     schematic = html.Span(t["schematic"], className="tag")
     legend = html.Div(id="map-legend", className="map-legend")
-    body = html.Div(className="map-body", children=[graph, legend, table])
-    return _panel("map", t["map_title"], schematic, body)
+    banner = html.Div(id="timeline-banner", className="timeline-banner", role="status")
+    body = html.Div(className="map-body", children=[graph, legend, banner, table])
+    slider = html.Div(id="timeline", className="timeline")
+    return _panel("map", t["map_title"], schematic, body, slider)
 
 
 def _alerts_panel(t: dict[str, str]) -> html.Section:
@@ -139,5 +142,9 @@ def _forecast_panel(t: dict[str, str]) -> html.Section:
 def _plans_panel(t: dict[str, str]) -> html.Section:
     count = html.Span(id="plans-count", className="tag")
     run = html.Span(id="planning-run", className="panel-note")
+    tools = html.Div(id="plans-tools", className="panel-tools")
+    dispatch = html.Div(id="dispatch-state", role="status")
     cards = html.Div(id="plans-list", className="scroll", tabIndex="0")
-    return _panel("plans", t["plans_title"], html.Div([count, run], className="aside"), cards)
+    commands = html.Span(id="commands-count", className="tag")
+    aside = html.Div([count, commands, run, tools], className="aside")
+    return _panel("plans", t["plans_title"], aside, dispatch, cards)

@@ -7,6 +7,9 @@ from typing import Any
 from django.conf import settings
 
 from controlplane.auth.authentication import actor_of
+from controlplane.lib.units import HOUR, floor_hour
+from forecasting.domain.runs import RunState, Scope
+from forecasting.models import ForecastPoint, ForecastRun
 from monitoring import services
 from monitoring.models import Pool
 from scheduling.domain.lifecycle import MoveState, PlanState
@@ -17,7 +20,6 @@ from scheduling.services.planning import content_hash
 from scheduling.services.rules import seed_sovereignty, seed_weights
 from tests.factories import report, sample
 
-HOUR = dt.timedelta(hours=1)
 PARTS = {
     "energy_usd": -6.2,
     "carbon_kg": -31.0,
@@ -57,6 +59,50 @@ def reported(pool: Pool, moment: dt.datetime, share: float | None = None) -> dic
         queued=max(0.0, demand - pool.installed),
         price_per_unit_h=0.031,
         carbon_g_per_kwh=540.0,
+    )
+
+
+def issued_forecast(now: dt.datetime, *, median: float = 0.4, upper: float = 0.9) -> ForecastRun:
+    """Store a forecast run of this hour; its quantiles are shares of what is installed.
+
+    Beijing's upper quantile is above its capacity in every hour. Regions are series of their own.
+    """
+    issued_at = floor_hour(now)
+    run = ForecastRun.objects.create(
+        issued_at=issued_at,
+        created_at=now,
+        state=RunState.READY.value,
+        model_name="test-model",
+        model_version="1",
+        trained_until=issued_at,
+    )
+    installed: dict[tuple[str, str], float] = {}
+    for pool in Pool.objects.select_related("site"):
+        for key in ((Scope.POOL.value, pool.code), (Scope.REGION.value, pool.site.region_id)):
+            installed[key] = installed.get(key, 0.0) + pool.installed
+    ForecastPoint.objects.bulk_create(
+        _point(run, scope, code, lead_h, size * median, size * (1.2 if "BJ" in code else upper))
+        for (scope, code), size in installed.items()
+        for lead_h in range(1, 25)
+    )
+    return run
+
+
+def _point(
+    run: ForecastRun, scope: str, code: str, lead_h: int, median: float, upper: float
+) -> ForecastPoint:
+    return ForecastPoint(
+        run=run,
+        scope=scope,
+        code=code,
+        valid_at=run.issued_at + (lead_h - 1) * HOUR,
+        lead_h=lead_h,
+        q05=median,
+        q10=median,
+        q50=median,
+        q90=upper,
+        q95=upper,
+        method="model",
     )
 
 

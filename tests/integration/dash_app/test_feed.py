@@ -7,10 +7,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from controlplane.auth.authentication import actor_of
 from controlplane.lib import clock
 from dash_app.feed import build_frame, system_state, trend_rows
 from monitoring.domain.alerts import AlertKind
 from monitoring.models import Alert, Pool
+from scheduling.services.dispatching import set_frozen
 from tests.browser.small_grid import SILENT, draft_plan, proposed_plan, reported, seed_grid
 from tests.factories import report
 
@@ -158,6 +160,24 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(grid_time, operator2)
     # a plan brings its moves, approvals and settlement: three more, however many plans there are
     assert len(more) <= len(few) + 3
     assert len(more) <= 20
+
+
+def test_a_freeze_is_in_the_next_frame_with_its_reason(frame, grid_time, operator):
+    assert frame["dispatch"] == {
+        "frozen": False,
+        "frozen_by": "",
+        "frozen_at": None,
+        "reason": "",
+        "open": 0,
+        "unknown": 0,
+    }
+
+    set_frozen(actor_of(operator), frozen=True, reason="network works", now=grid_time.now)
+
+    dispatch = built(grid_time)["dispatch"]
+    assert (dispatch["frozen"], dispatch["frozen_by"]) == (True, "operator")
+    assert dispatch["reason"] == "network works"
+    assert dispatch["frozen_at"] == grid_time.now.isoformat()
 
 
 def test_the_supervisors_children_are_shown(tmp_path):

@@ -36,6 +36,8 @@ def test_every_word_that_a_script_asks_for_exists():
     for script in SCRIPTS:
         source = (ASSETS_DIR / script).read_text(encoding="utf-8")
         asked |= set(re.findall(r'\b(?:text|counted)\("(\w+)"[,)]', source))
+        for either, other in re.findall(r'\btext\([^()"]*\? "(\w+)" : "(\w+)"[,)]', source):
+            asked |= {either, other}
 
     assert len(asked) > 40
     assert asked <= set(TEXTS)
