@@ -18,6 +18,7 @@ from controlplane.lib.units import HOUR, floor_hour
 from forecasting.domain.runs import RunInfo, Scope
 from forecasting.selectors import latest_run, quantile_frame
 from monitoring import selectors as grid
+from monitoring.domain.headroom import usable_units
 from monitoring.domain.inventory import PoolInfo
 
 PAST_H = 24
@@ -103,15 +104,6 @@ def past_rows(measured: pd.DataFrame, pools: set[str], hours: Sequence[dt.dateti
     totals["known"] = grouped.size()
     rows = totals.reindex(pd.to_datetime(list(hours), utc=True)).round(2).to_numpy(float).tolist()
     return [None if math.isnan(row[-1]) else row for row in rows]
-
-
-def usable_units(capacity: float | None, *, contract: float, reserve: float) -> float | None:
-    """Return what a pool can run of the grid's demand (units), None when that is unknown.
-
-    >>> usable_units(90.0, contract=80.0, reserve=8.0), usable_units(None, contract=9, reserve=0)
-    (72.0, None)
-    """
-    return None if capacity is None else max(0.0, min(capacity, contract) - reserve)
 
 
 def _usable_units(pools: Sequence[PoolInfo], now: dt.datetime) -> dict[str, float | None]:

@@ -14,6 +14,7 @@ from forecasting.domain.runs import GRID_CODE, RunInfo, RunState, Scope
 from forecasting.domain.shortages import RISK_LEVEL, Shortage, find_forecast_shortages
 from forecasting.models import ForecastModel, ForecastPoint, ForecastRun
 from monitoring import selectors as monitoring
+from monitoring.domain.headroom import usable_units
 from monitoring.domain.readings import PoolReading, read_region
 
 HISTORY = dt.timedelta(hours=24)
@@ -246,10 +247,8 @@ def _usable_capacity(readings: Sequence[PoolReading]) -> dict[str, float | None]
     usable: dict[str, float | None] = {}
     for pool in monitoring.pools():
         capacity, before = declared.get(pool.code), usable.get(pool.region, 0.0)
-        if capacity is None or before is None:
-            usable[pool.region] = None
-        else:
-            usable[pool.region] = before + max(0.0, min(capacity, pool.contract) - pool.reserve)
+        own = usable_units(capacity, contract=pool.contract, reserve=pool.reserve)
+        usable[pool.region] = None if own is None or before is None else before + own
     return usable
 
 

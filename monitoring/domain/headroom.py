@@ -17,6 +17,22 @@ class ReadingQuality(StrEnum):
     UNKNOWN = "unknown"
 
 
+def usable_units(capacity: float | None, *, contract: float, reserve: float = 0.0) -> float | None:
+    """This function will say how much of a pool may be planned on at most.
+
+    min(declared capacity, contract) - reserve, never below 0; what is unknown stays unknown.
+
+    Args:
+        capacity: what the pool says it can run now (units), None when that is unknown.
+        contract: most that may be planned on (units).
+        reserve: units kept free by policy.
+
+    >>> usable_units(90.0, contract=80.0, reserve=8.0), usable_units(None, contract=9.0)
+    (72.0, None)
+    """
+    return None if capacity is None else max(0.0, min(capacity, contract) - reserve)
+
+
 @dataclass(frozen=True)
 class LastSample:
     """The newest sample of a pool, in the pool's unit where not said otherwise."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from monitoring.domain.headroom import usable_units
 from scheduling.domain.planner.problem import FloatArray
 
 
@@ -33,11 +34,6 @@ class PoolLoad:
     promised: tuple[tuple[float, float], ...] = ()
 
 
-def usable_units(load: PoolLoad) -> float:
-    """This function will say how much of a pool may be planned on at most."""
-    return max(0.0, min(load.capacity, load.contract))
-
-
 def left_for_guests(load: PoolLoad, demand_quantile: FloatArray) -> FloatArray:
     """This function will say what a pool has left for work from elsewhere, slot by slot.
 
@@ -54,7 +50,7 @@ def left_for_guests(load: PoolLoad, demand_quantile: FloatArray) -> FloatArray:
     """
     immovable = np.maximum(0.0, demand_quantile - load.waiting_units)
     promised = profile(load.promised, len(demand_quantile))
-    left = usable_units(load) - immovable - load.reserve - promised
+    left = _usable(load) - immovable - load.reserve - promised
     return np.maximum(0.0, left)
 
 
@@ -76,7 +72,7 @@ def left_for_locals(load: PoolLoad, slots: int) -> FloatArray:
     unexplained_running = max(0.0, load.allocated - explained)
     unexplained_waiting = max(0.0, load.queued - load.waiting_units)
     in_the_way = profile(load.running, slots) + unexplained_running + unexplained_waiting
-    return np.maximum(0.0, usable_units(load) - in_the_way - profile(load.promised, slots))
+    return np.maximum(0.0, _usable(load) - in_the_way - profile(load.promised, slots))
 
 
 def room_now(load: PoolLoad) -> float:
@@ -86,7 +82,7 @@ def room_now(load: PoolLoad) -> float:
     both count.
     """
     promised = sum(units for units, _ in load.promised)
-    return usable_units(load) - load.allocated - load.queued - load.reserve - promised
+    return _usable(load) - load.allocated - load.queued - load.reserve - promised
 
 
 def profile(holds: tuple[tuple[float, float], ...], slots: int) -> FloatArray:
@@ -106,3 +102,8 @@ def profile(holds: tuple[tuple[float, float], ...], slots: int) -> FloatArray:
     for units, hours in holds:
         held[: max(1, int(np.ceil(hours)))] += units
     return held
+
+
+def _usable(load: PoolLoad) -> float:
+    # the reserve is kept from guests only, so it is not in here
+    return usable_units(load.capacity, contract=load.contract) or 0.0

@@ -3,11 +3,8 @@
 import datetime as dt
 
 import pandas as pd
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from dash_app.timeline import past_rows, usable_units
+from dash_app.timeline import past_rows
 
 START = dt.datetime(2023, 5, 25, 16, tzinfo=dt.UTC)
 HOURS = [START + dt.timedelta(hours=hour) for hour in range(3)]
@@ -46,22 +43,3 @@ def test_pools_of_other_places_do_not_count():
 
 def test_an_empty_history_has_a_row_for_each_hour():
     assert past_rows(means(), {"left"}, HOURS) == [None, None, None]
-
-
-@given(
-    capacity=st.floats(0, 1e6),
-    contract=st.floats(0, 1e6),
-    reserve=st.floats(0, 1e6),
-)
-def test_usable_capacity_is_never_negative_nor_more_than_declared_or_contracted(
-    capacity, contract, reserve
-):
-    usable = usable_units(capacity, contract=contract, reserve=reserve)
-
-    assert usable is not None
-    assert 0.0 <= usable <= min(capacity, contract)
-
-
-@pytest.mark.parametrize("contract", [0.0, 10.0])
-def test_an_unknown_capacity_stays_unknown(contract):
-    assert usable_units(None, contract=contract, reserve=0.0) is None
