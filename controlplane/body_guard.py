@@ -15,7 +15,12 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_PUSHED = ("/api/v1/telemetry", "/api/v1/workloads")
+_PUSHED = (
+    "/api/v1/telemetry",
+    "/api/v1/workloads",
+    "/api/v1/prometheus/write",
+    "/api/v1/otlp/v1/metrics",
+)
 _KEY_START = b"bearer cg_live_"
 
 

@@ -18,6 +18,7 @@ from psycopg.errors import CheckViolation
 from controlplane.lib import events
 from controlplane.lib.errors import ErrorKind, GridError
 from monitoring import services
+from monitoring.domain.points import PointReport
 from monitoring.domain.reports import IngestReport, add_reports, report_on
 from monitoring.domain.samples import (
     FIELD_NAMES,
@@ -53,6 +54,7 @@ class Source(StrEnum):
 
     PROVIDER = "provider"
     HISTORY = "history"
+    SENDER = "sender"
 
 
 class HistoryOverlaps(GridError):
@@ -81,11 +83,52 @@ def ingest_batch(
     """
     with SECONDS.time():
         report = _ingest(batch, provider_code, Source.PROVIDER, now=now, window=window)
-    for outcome in ("accepted", "duplicate", "conflict", "rejected"):
-        SAMPLES.labels(provider_code, outcome).inc(getattr(report, outcome))
-    for reason, count in report.rejected_by_reason.items():
-        REJECTS.labels(provider_code, reason).inc(count)
+    count_outcomes(provider_code, report)
     return report
+
+
+@transaction.atomic
+def store_assembled(
+    batch: Batch, *, provider_code: str, now: dt.datetime, window: Window
+) -> IngestReport:
+    """Judge and store rows that were put together from points a standard sender pushed.
+
+    The provider's account counts what it sent, the points; these rows are not in it.
+
+    Args:
+        batch: rows of the provider's own pools.
+        provider_code: the sender.
+        now: present grid time.
+        window: times that are taken.
+
+    Returns:
+        What became of each row.
+    """
+    verdict = judge(batch, pools=_terms_of(provider_code), window=window)
+    accepted, conflict = _store(verdict, Source.SENDER, now)
+    if accepted.any():
+        events.publish("grid", {"kind": "telemetry"})
+    return report_on(verdict, accepted=accepted, conflict=conflict)
+
+
+def account_for(provider_code: str, outcome: IngestReport | PointReport, now: dt.datetime) -> None:
+    """Add what became of a request to the provider's account, in the caller's transaction."""
+    _account(provider_code, outcome, now)
+
+
+def count_outcomes(provider_code: str, outcome: IngestReport | PointReport) -> None:
+    """Add what became of a request to the metrics; call it once the commit is done."""
+    for name in ("accepted", "duplicate", "conflict", "rejected"):
+        SAMPLES.labels(provider_code, name).inc(getattr(outcome, name))
+    for reason, count in outcome.rejected_by_reason.items():
+        REJECTS.labels(provider_code, reason).inc(count)
+
+
+def is_missing_partition(error: IntegrityError) -> bool:
+    """Whether a row was refused because no partition takes its time."""
+    cause = error.__cause__
+    # a broken CHECK names its constraint; a row that no partition takes has none to name
+    return isinstance(cause, CheckViolation) and cause.diag.constraint_name is None
 
 
 @transaction.atomic
@@ -131,7 +174,7 @@ def _ingest(
     try:
         return _ingest_once(batch, provider_code, source, now=now, window=window)
     except IntegrityError as error:
-        if not _is_missing_partition(error):
+        if not is_missing_partition(error):
             raise
     # the loop that makes partitions ahead has not run for weeks of grid time: heal and go on
     services.keep_partitions(now, since=window.oldest, until=window.newest)
@@ -219,7 +262,7 @@ def _read_stored(
         into[name][target] = stored[:, column]
 
 
-def _account(provider_code: str, report: IngestReport, now: dt.datetime) -> None:
+def _account(provider_code: str, report: IngestReport | PointReport, now: dt.datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             _ACCOUNT,
@@ -234,12 +277,6 @@ def _account(provider_code: str, report: IngestReport, now: dt.datetime) -> None
                 "now": now,
             },
         )
-
-
-def _is_missing_partition(error: IntegrityError) -> bool:
-    cause = error.__cause__
-    # a broken CHECK names its constraint; a row that no partition takes has none to name
-    return isinstance(cause, CheckViolation) and cause.diag.constraint_name is None
 
 
 _VALUES = ", ".join(FIELD_NAMES)

@@ -1,4 +1,4 @@
-"""Stores the inventory, the telemetry, each pool's newest state, hourly rollups and alerts."""
+"""Stores the inventory, telemetry wide and narrow, newest states, hourly rollups and alerts."""
 
 from django.db import models
 from django.db.models import F, Q
@@ -185,6 +185,68 @@ class ProviderTally(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider_id} {self.received}"
+
+
+class MappingSet(models.Model):
+    """How the metrics of a provider's standard senders become columns of the wide row."""
+
+    provider = models.OneToOneField(
+        Provider, primary_key=True, on_delete=models.CASCADE, related_name="mapping"
+    )
+    rules = models.JSONField(default=list)
+    tick_s = models.FloatField(default=60.0, help_text="points of one tick make one row")
+    series_limit = models.IntegerField(default=10_000)
+    version = models.IntegerField(default=1)
+    changed_at = models.DateTimeField()
+    changed_by = models.TextField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="mapping_limits_sane",
+                condition=Q(tick_s__gte=1, tick_s__lte=3600)
+                & Q(series_limit__gte=0, series_limit__lte=1_000_000),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider_id} {self.version}"
+
+
+class Series(models.Model):
+    """One label set of a provider's standard senders, and where its points go."""
+
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, db_index=False)
+    key = models.UUIDField(help_text="hash of the labels")
+    labels = models.JSONField()
+    first_seen_at = models.DateTimeField()
+    rule = models.TextField(blank=True, default="", help_text="the mapping rule that takes it")
+    pool = models.ForeignKey(Pool, null=True, on_delete=models.SET_NULL, related_name="series")
+
+    class Meta:
+        constraints = [
+            # also serves the look-up of a request's label sets
+            models.UniqueConstraint(name="series_once", fields=["provider", "key"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider_id} {self.labels.get('__name__', '')}"
+
+
+class Point(models.Model):
+    """One value of one series, range-partitioned by time as samples are, made in SQL."""
+
+    pk = models.CompositePrimaryKey("series_id", "measured_at")
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, db_index=False)
+    measured_at = models.DateTimeField()
+    value = models.FloatField()
+
+    class Meta:
+        managed = False
+        db_table = "monitoring_point"
+
+    def __str__(self) -> str:
+        return f"{self.series_id} {self.measured_at}"
 
 
 class Alert(models.Model):

@@ -21,7 +21,14 @@ from monitoring.domain.alerts import (
     Spell,
     advance,
 )
-from monitoring.domain.partitions import WEEK, Partition, partition_of_name, partitions_between
+from monitoring.domain.partitions import (
+    POINT_TABLE,
+    SAMPLE_TABLE,
+    WEEK,
+    Partition,
+    partition_of_name,
+    partitions_between,
+)
 from monitoring.domain.samples import live_window
 from monitoring.domain.troubles import find_shortages, find_silences
 from monitoring.models import Alert, Pool, Provider, Region, Site
@@ -107,24 +114,28 @@ def keep_partitions(
         until: make partitions up to here as well.
 
     Returns:
-        How many were made, and how many dropped.
+        How many weeks were made, and how many dropped.
     """
     limit = now - dt.timedelta(days=settings.RETENTION_DAYS)
     oldest = live_window(now, rate=settings.GRID_CLOCK.rate).oldest
     start = max(limit, min(oldest, since or oldest))
     end = max(now + PARTITIONS_AHEAD, until or now)
+    made, dropped = set[Partition](), set[Partition]()
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_PARTITION_LOCK])
-        cursor.execute(_PARTITION_NAMES)
-        names = [name for (name,) in cursor.fetchall()]
-        existing = {part for name in names if (part := partition_of_name(name))}
-        missing = [part for part in partitions_between(start, end) if part not in existing]
-        expired = [part for part in existing if part.end <= limit]
-        for part in missing:
-            cursor.execute(_make_partition(part))
-        for part in expired:
-            cursor.execute(f"DROP TABLE {part.name}")
-    return len(missing), len(expired)
+        for table in (SAMPLE_TABLE, POINT_TABLE):
+            cursor.execute(_PARTITION_NAMES, [table])
+            names = [name for (name,) in cursor.fetchall()]
+            existing = {part for name in names if (part := partition_of_name(name, table=table))}
+            missing = [part for part in partitions_between(start, end) if part not in existing]
+            expired = [part for part in existing if part.end <= limit]
+            for part in missing:
+                cursor.execute(_make_partition(part, table))
+            for part in expired:
+                cursor.execute(f"DROP TABLE {part.name_in(table)}")
+            made.update(missing)
+            dropped.update(expired)
+    return len(made), len(dropped)
 
 
 def evaluate_alerts(now: dt.datetime) -> dict[AlertKind, int]:
@@ -271,9 +282,9 @@ def _save_alert(alert: Alert, spell: Spell, finding: Finding | None) -> None:
     alert.save()
 
 
-def _make_partition(part: Partition) -> str:
+def _make_partition(part: Partition, table: str) -> str:
     return (
-        f"CREATE TABLE {part.name} PARTITION OF monitoring_sample "
+        f"CREATE TABLE {part.name_in(table)} PARTITION OF {table} "
         f"FOR VALUES FROM ('{part.start.isoformat()}') TO ('{part.end.isoformat()}')"
     )
 
@@ -288,7 +299,7 @@ _SITE_FACTS = [
 _POOL_FACTS = ["site_id", "unit", "installed", "kw_per_unit", "engine_url"]
 _PARTITION_NAMES = """
 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
- WHERE i.inhparent = 'monitoring_sample'::regclass
+ WHERE i.inhparent = %s::regclass
 """
 
 

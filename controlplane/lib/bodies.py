@@ -70,8 +70,26 @@ def read_json_body(request: HttpRequest) -> bytes:
     name, _, charset = parameters.strip().partition("=")
     if name and (name.lower(), charset.strip('"').lower()) not in _JSON_PARAMETERS:
         raise UnsupportedFormat("Send the body as UTF-8.")
-    if request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower() != "identity":
+    if content_encoding(request) != "identity":
         raise UnsupportedFormat("Send the body as it is, without a Content-Encoding.")
+    return read_body(request)
+
+
+def content_encoding(request: HttpRequest) -> str:
+    """Return the one content encoding that a request declares, in small letters."""
+    encoding: str = request.META.get("HTTP_CONTENT_ENCODING", "identity")
+    return encoding.strip().lower()
+
+
+def read_body(request: HttpRequest) -> bytes:
+    """Return the bytes of a request, whatever they are.
+
+    Args:
+        request: a request whose sender is known already.
+
+    Raises:
+        BodyTooLarge: the body, or what its length claims, is above the limit.
+    """
     claimed = request.META.get("CONTENT_LENGTH") or "0"
     _check_size(int(claimed) if claimed.isascii() and claimed.isdigit() else 0)
     try:

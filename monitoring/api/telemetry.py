@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import BasePermission
@@ -15,14 +16,19 @@ from controlplane.auth.authentication import ProviderSender, actor_of
 from controlplane.auth.permissions import IsProvider
 from controlplane.auth.roles import Permission
 from controlplane.lib import clock
-from controlplane.lib.bodies import read_json_body
+from controlplane.lib.bodies import (
+    UnsupportedFormat,
+    content_encoding,
+    read_body,
+    read_json_body,
+)
 from controlplane.lib.problems import CONTENT_TYPE, problem
 from monitoring import ingest, selectors
 from monitoring.api import schemas
 from monitoring.api.shapes import pool_load
 from monitoring.domain.reports import IngestReport
-from monitoring.domain.samples import live_window
-from monitoring.formats import rows
+from monitoring.domain.samples import Batch, live_window
+from monitoring.formats import arrow, rows
 
 
 class TelemetryView(APIView):
@@ -39,7 +45,7 @@ class TelemetryView(APIView):
             "send the same batch again after Retry-After. Sending a batch again does no harm, so "
             "no Idempotency-Key is needed; one that is sent is not looked at."
         ),
-        request={"application/json": schemas.TelemetryIn},
+        request={"application/json": schemas.TelemetryIn, arrow.MEDIA_TYPE: bytes},
         responses={
             200: schemas.ReportOut,
             (400, CONTENT_TYPE): schemas.ReportProblemOut,
@@ -60,7 +66,7 @@ class TelemetryView(APIView):
         sender = request.user
         if not isinstance(sender, ProviderSender):  # the permission has seen to that
             raise NotAuthenticated
-        batch = rows.decode(read_json_body(request._request))  # noqa: SLF001 (DRF's own would parse)
+        batch = _read_batch(request._request)  # noqa: SLF001 (DRF's own would parse)
         now = clock.now()
         report = ingest.ingest_batch(
             batch,
@@ -113,6 +119,15 @@ def _provider_of(user: Any) -> str | None:
     if actor is None or not actor.may(Permission.VIEW_OWN_POOLS):
         return None
     return actor.provider_code
+
+
+def _read_batch(request: HttpRequest) -> Batch:
+    kind = request.META.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
+    if kind != arrow.MEDIA_TYPE:
+        return rows.decode(read_json_body(request))
+    if content_encoding(request) != "identity":
+        raise UnsupportedFormat("Send the body as it is, without a Content-Encoding.")
+    return arrow.decode(read_body(request))
 
 
 def _answer(report: IngestReport) -> Response:

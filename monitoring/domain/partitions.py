@@ -4,13 +4,15 @@ import datetime as dt
 from dataclasses import dataclass
 
 WEEK = dt.timedelta(days=7)
+SAMPLE_TABLE = "monitoring_sample"
+POINT_TABLE = "monitoring_point"
 # a Monday
 _ORIGIN = dt.datetime(1970, 1, 5, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, order=True)
 class Partition:
-    """One week of samples, half-open: [start, end)."""
+    """One week of telemetry, half-open: [start, end)."""
 
     start: dt.datetime
 
@@ -21,8 +23,12 @@ class Partition:
 
     @property
     def name(self) -> str:
-        """Its table's name."""
-        return f"monitoring_sample_{self.start:%Y%m%d}"
+        """Its table's name, of samples."""
+        return self.name_in(SAMPLE_TABLE)
+
+    def name_in(self, table: str) -> str:
+        """Return the name of its part of a table."""
+        return f"{table}_{self.start:%Y%m%d}"
 
 
 def partitions_between(since: dt.datetime, until: dt.datetime) -> list[Partition]:
@@ -40,9 +46,9 @@ def partitions_between(since: dt.datetime, until: dt.datetime) -> list[Partition
     return found
 
 
-def partition_of_name(name: str) -> Partition | None:
-    """Return the partition that a table's name speaks of, or None for another table."""
+def partition_of_name(name: str, *, table: str = SAMPLE_TABLE) -> Partition | None:
+    """Return the partition that a name speaks of, or None for one that is none of the table's."""
     prefix, _, day = name.rpartition("_")
-    if prefix != "monitoring_sample" or not (day.isascii() and day.isdigit() and len(day) == 8):
+    if prefix != table or not (day.isascii() and day.isdigit() and len(day) == 8):
         return None
     return Partition(dt.datetime.strptime(day, "%Y%m%d").replace(tzinfo=dt.UTC))

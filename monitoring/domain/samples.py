@@ -49,11 +49,13 @@ class Reason(StrEnum):
 
 
 class QualityRule(StrEnum):
-    """The rule that made a sample suspect; empty for a good one."""
+    """The rule that made a sample less than good; empty for a good one."""
 
     NONE = ""
     ALLOCATED_ABOVE_CAPACITY = "allocated-above-capacity"
     OVER_CLAIM = "over-claim"
+    PARTIAL_TICK = "partial-tick"
+    CARRIED_FORWARD = "carried-forward"
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ class Batch:
         values: field name to (n,) float64; NaN = not reported.
         fault: (n,) int16, position in `REASONS`, or `NO_FAULT`.
         fault_field: (n,) int16, position in `FAULT_FIELDS`.
+        rule: (n,) int16, position in `RULES`, for samples that were put together from parts;
+            None = as the provider sent them.
     """
 
     pool: npt.NDArray[np.object_]
@@ -114,6 +118,7 @@ class Batch:
     values: Mapping[str, FloatArray]
     fault: CodeArray
     fault_field: CodeArray
+    rule: CodeArray | None = None
 
     def __len__(self) -> int:
         return len(self.pool)
@@ -202,16 +207,15 @@ def judge(batch: Batch, *, pools: Mapping[str, PoolTerms], window: Window) -> Ve
     values = {name: column[index] for name, column in batch.values.items()}
     contract = np.fromiter((term.contract for term in kept), np.float64, len(kept))
     rule = _quality_rule(values, contract)
+    if batch.rule is not None:
+        is_plausible = rule == RULES.index(QualityRule.NONE)
+        rule[is_plausible] = batch.rule[index][is_plausible]
     return Verdict(
         index=index,
         pool_id=np.fromiter((term.pool_id for term in kept), np.int64, len(kept)),
         measured_us=batch.measured_us[index],
         values=values,
-        quality=np.where(
-            rule == RULES.index(QualityRule.NONE),
-            QUALITIES.index(Quality.GOOD),
-            QUALITIES.index(Quality.SUSPECT),
-        ).astype(np.int16),
+        quality=_QUALITY_OF_RULE[rule],
         rule=rule,
         fault=fault,
         fault_field=fault_field,
@@ -251,6 +255,13 @@ def to_us(moment: dt.datetime) -> int:
     return (moment - _EPOCH) // dt.timedelta(microseconds=1)
 
 
+_QUALITY_NAMES = {
+    QualityRule.NONE: Quality.GOOD,
+    QualityRule.CARRIED_FORWARD: Quality.SUBSTITUTED,
+}
+_QUALITY_OF_RULE = np.array(
+    [QUALITIES.index(_QUALITY_NAMES.get(rule, Quality.SUSPECT)) for rule in RULES], np.int16
+)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 

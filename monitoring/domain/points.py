@@ -1,0 +1,210 @@
+"""Decides which points of standard senders are taken, and accounts for every one of them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import blake2b
+from uuid import UUID
+
+import numpy as np
+
+from monitoring.domain.samples import BoolArray, CodeArray, FloatArray, IntArray, Window, to_us
+
+Labels = tuple[tuple[str, str], ...]
+
+NAME_LABEL = "__name__"
+MAX_LABELS = 64
+MAX_NAME_CHARS = 256
+MAX_VALUE_CHARS = 4096
+MAX_ERRORS_LISTED = 100
+NO_FAULT = -1
+
+
+class PointFault(StrEnum):
+    """Why a point was not stored."""
+
+    NO_NAME = "no-metric-name"
+    BAD_LABELS = "bad-labels"
+    TOO_MANY_LABELS = "too-many-labels"
+    MIXED_SERIES = "samples-and-histograms"
+    HISTOGRAM = "unsupported-histogram"
+    BAD_TIME = "bad-time"
+    NO_VALUE = "no-value"
+    TOO_OLD = "too-old"
+    IN_THE_FUTURE = "in-the-future"
+    UNKNOWN_POOL = "unknown-pool"
+    SERIES_LIMIT = "series-limit"
+    CONFLICT = "conflict"
+
+
+FAULTS = tuple(PointFault)
+WORDS: Mapping[PointFault, str] = {
+    PointFault.NO_NAME: "the series has no metric name",
+    PointFault.BAD_LABELS: "a label is empty, repeated, too long or not clean text",
+    PointFault.TOO_MANY_LABELS: f"a series has at most {MAX_LABELS} labels",
+    PointFault.MIXED_SERIES: "one series holds samples or histograms, not both",
+    PointFault.HISTOGRAM: "native histograms are not stored here",
+    PointFault.BAD_TIME: "the point has no time that can be read",
+    PointFault.NO_VALUE: "the point has no value",
+    PointFault.TOO_OLD: "the time is before what is taken",
+    PointFault.IN_THE_FUTURE: "the time is after what is taken",
+    PointFault.UNKNOWN_POOL: "the mapping rules lead to a pool that you do not have",
+    PointFault.SERIES_LIMIT: "you have as many series as you may; ask for more, or send fewer",
+    PointFault.CONFLICT: "another value is stored for this series and time; the first one stays",
+}
+
+
+@dataclass(frozen=True)
+class Points:
+    """What one request carries, read but not judged: n points of k series.
+
+    Attributes:
+        series: (k,) label sets, sorted by label name; an unusable one is empty.
+        series_of: (n,) int64, position in `series`.
+        measured_us: (n,) int64, microseconds since 1970 UTC.
+        value: (n,) float64; NaN is a value, the stale marker one of a fixed bit pattern.
+        fault: (n,) int16, position in `FAULTS`, or `NO_FAULT`.
+        origin: (n,) int64, the sender's own item that a point came from: one OTLP histogram point
+            makes two points here, a sample of remote-write one.
+        is_histogram: (n,) bool, whether it stands for a native histogram.
+        skipped_exemplars: exemplars that came along; they are not stored.
+    """
+
+    series: tuple[Labels, ...]
+    series_of: IntArray
+    measured_us: IntArray
+    value: FloatArray
+    fault: CodeArray
+    origin: IntArray
+    is_histogram: BoolArray
+    skipped_exemplars: int = 0
+
+    def __len__(self) -> int:
+        return len(self.series_of)
+
+
+@dataclass(frozen=True)
+class PointError:
+    """Why one of the sender's items was not stored."""
+
+    index: int
+    series: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PointReport:
+    """What became of each item: received = accepted + duplicate + conflict + rejected."""
+
+    received: int
+    accepted: int
+    duplicate: int
+    conflict: int
+    rejected: int
+    samples_written: int
+    errors_total: int
+    errors: tuple[PointError, ...] = ()
+    rejected_by_reason: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether everything received is stored as it was received."""
+        return self.errors_total == 0
+
+    @property
+    def first_reason(self) -> str:
+        """The first refusal, for a person; empty when there was none."""
+        return f"{self.errors[0].series}: {self.errors[0].reason}" if self.errors else ""
+
+
+def label_fault(pairs: Sequence[tuple[str, str]]) -> PointFault | None:
+    """Return what is wrong with a label set, or None.
+
+    Args:
+        pairs: names and values, sorted by name, those with an empty value left out.
+    """
+    if len(pairs) > MAX_LABELS:
+        return PointFault.TOO_MANY_LABELS
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names) or not _is_clean(pairs):
+        return PointFault.BAD_LABELS
+    return None if NAME_LABEL in names else PointFault.NO_NAME
+
+
+def series_key(labels: Labels) -> UUID:
+    """Return the identity of a faultless label set: 128 bits of a hash over its spelling."""
+    # no label holds a zero byte, so the spelling is unambiguous
+    spelling = "\0".join([part for pair in labels for part in pair])
+    return UUID(bytes=blake2b(spelling.encode(), digest_size=16).digest())
+
+
+def judge_times(points: Points, window: Window) -> CodeArray:
+    """Return the points' faults with those added whose time lies outside the window."""
+    fault = points.fault.copy()
+    is_fine = fault == NO_FAULT
+    fault[is_fine & (points.measured_us < to_us(window.oldest))] = FAULTS.index(PointFault.TOO_OLD)
+    fault[is_fine & (points.measured_us > to_us(window.newest))] = FAULTS.index(
+        PointFault.IN_THE_FUTURE
+    )
+    return fault
+
+
+def report_on(points: Points, fault: CodeArray, accepted: BoolArray) -> PointReport:
+    """Account for every item of a request.
+
+    Args:
+        points: n points.
+        fault: (n,) position in `FAULTS`, or `NO_FAULT`.
+        accepted: (n,) whether a faultless point was new; one that was not is a duplicate.
+
+    Returns:
+        Counts of the sender's items: an item with a faulty point is faulty, one with a new point
+        is new.
+    """
+    items, first = np.unique(points.origin, return_index=True)
+    item_of = np.searchsorted(items, points.origin)
+    worst = np.full(len(items), NO_FAULT, np.int64)
+    # the first fault of an item speaks for it
+    faulty = np.flatnonzero(fault != NO_FAULT)[::-1]
+    worst[item_of[faulty]] = fault[faulty]
+    is_new = np.zeros(len(items), bool)
+    is_new[item_of[accepted]] = True
+    is_new &= worst == NO_FAULT
+    bad = np.flatnonzero(worst != NO_FAULT)
+    counts = Counter(FAULTS[code] for code in worst[bad].tolist())
+    conflict = counts.pop(PointFault.CONFLICT, 0)
+    return PointReport(
+        received=len(items),
+        accepted=int(is_new.sum()),
+        duplicate=len(items) - int(is_new.sum()) - len(bad),
+        conflict=conflict,
+        rejected=len(bad) - conflict,
+        samples_written=int(((fault == NO_FAULT) & ~points.is_histogram).sum()),
+        errors_total=len(bad),
+        errors=tuple(
+            _error(points, int(items[item]), int(first[item]), FAULTS[int(worst[item])])
+            for item in bad[:MAX_ERRORS_LISTED].tolist()
+        ),
+        rejected_by_reason={reason.value: count for reason, count in counts.items()},
+    )
+
+
+def _error(points: Points, item: int, position: int, fault: PointFault) -> PointError:
+    labels = points.series[int(points.series_of[position])]
+    name = dict(labels).get(NAME_LABEL, "")
+    shown = name[:80] if name.isprintable() else ""
+    return PointError(item, shown, fault.value, WORDS[fault])
+
+
+def _is_clean(pairs: Sequence[tuple[str, str]]) -> bool:
+    for name, value in pairs:
+        if not name or len(name) > MAX_NAME_CHARS or len(value) > MAX_VALUE_CHARS:
+            return False
+    text = "".join([part for pair in pairs for part in pair])
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can name, is no text
+        return False
+    return "\0" not in text

@@ -1,0 +1,19 @@
+"""Takes what standard senders push: stores every point, makes wide rows of the mapped ones."""
+
+from monitoring.senders.intake import take_points
+from monitoring.senders.rules import (
+    MappingChanged,
+    MappingView,
+    ProviderNotFound,
+    mapping_of,
+    replace_rules,
+)
+
+__all__ = (
+    "MappingChanged",
+    "MappingView",
+    "ProviderNotFound",
+    "mapping_of",
+    "replace_rules",
+    "take_points",
+)
