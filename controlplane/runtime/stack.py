@@ -152,7 +152,8 @@ def _preparations(
     part: Callable[..., ChildSpec], folder: RunFolder, *, after_servers: tuple[str, ...]
 ) -> tuple[ChildSpec, ...]:
     prepare = _python("-m", "simulator", "prepare", "--out", str(folder.root / "simulator"))
-    migrate = _python("manage.py", "migrate", "--noinput")
+    # without the checks, which load every page and estimator; `seed_grid` runs them all
+    migrate = _python("manage.py", "migrate", "--noinput", "--skip-checks")
     seed = _python("manage.py", "seed_grid")
     return (
         part("prepare", prepare, is_task=True),
