@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 # The mute file and a late clock are noticed within this time.
 LONGEST_SLEEP_S = 5.0
 STOP_POLL_S = 0.2
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 KINDS: tuple[OutboxKind, ...] = ("workloads", "telemetry")
 
 
@@ -29,9 +30,9 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format=f"{options.name}: %(levelname)s %(message)s"
     )
-    stop = threading.Event()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signal_number, lambda *_: stop.set())
+    # Blocked and asked for, never handled: a handler that sets an Event stops for ever when it
+    # interrupts the main thread inside that Event's own lock.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         token = options.token_file.read_text(encoding="ascii").strip()
         store = Store.open(options.var / f"{options.name}.sqlite")
@@ -41,7 +42,7 @@ def main(arguments: list[str]) -> int:
     if not token:
         logger.error("%s is empty", options.token_file)
         return 1
-    return _run(options, store, token=token, stop=stop)
+    return _run(options, store, token=token)
 
 
 def _parsed(arguments: list[str]) -> Namespace:
@@ -65,13 +66,13 @@ def _parsed(arguments: list[str]) -> Namespace:
     return options
 
 
-def _run(options: Namespace, store: Store, *, token: str, stop: threading.Event) -> int:
+def _run(options: Namespace, store: Store, *, token: str) -> int:
     clock = GridClock.from_environment(os.environ)
     broken = threading.Event()
 
     def give_up() -> None:
         broken.set()
-        stop.set()
+        os.kill(os.getpid(), signal.SIGTERM)
 
     engine = Engine(store, now=clock.now, on_broken=give_up)
     pushers = [
@@ -89,14 +90,22 @@ def _run(options: Namespace, store: Store, *, token: str, stop: threading.Event)
     for pusher in pushers:
         threading.Thread(target=pusher.run, name="pusher", daemon=True).start()
     logger.info("engine listens on 127.0.0.1:%d", server.server_address[1])
-    while not stop.is_set():
-        while engine.catch_up() and not stop.is_set():
-            pass
+    is_asked_to_stop = False
+    while not is_asked_to_stop:
+        if engine.catch_up():
+            is_asked_to_stop = _is_asked_to_stop(0.0)
+            continue
         for pusher in pushers:
             pusher.wake()
-        stop.wait(min(LONGEST_SLEEP_S, clock.real_wait_s(engine.next_tick)))
+        pause_s = min(LONGEST_SLEEP_S, clock.real_wait_s(engine.next_tick))
+        is_asked_to_stop = _is_asked_to_stop(pause_s)
     for pusher in pushers:
         pusher.stop()
     server.shutdown()
     server.server_close()
     return 1 if broken.is_set() else 0
+
+
+def _is_asked_to_stop(wait_s: float) -> bool:
+    """Wait for a signal to stop, at most so long."""
+    return signal.sigtimedwait(STOP_SIGNALS, wait_s) is not None
