@@ -3,49 +3,32 @@
 import datetime as dt
 import hashlib
 from collections import defaultdict
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from controlplane.lib.units import HOUR, floor_hour
 from forecasting import selectors as forecasts
 from monitoring import selectors as grid
 from monitoring.domain.inventory import PoolInfo
 from scheduling.domain.availability import PoolLoad, left_for_guests, left_for_locals
-from scheduling.domain.lifecycle import OPEN_PLAN_STATES, PassageState
 from scheduling.domain.planner.problem import (
     BoolArray,
     FloatArray,
     PlanningProblem,
     PoolFacts,
-    Weights,
 )
-from scheduling.domain.sovereignty import Place, Reach, SovereigntyRule, rule_on
+from scheduling.domain.sovereignty import Place, rule_on
 from scheduling.domain.workloads import (
     GroupedDemand,
     WaitingWorkload,
     WorkloadState,
     group_workloads,
 )
-from scheduling.models import Link, Passage, SovereigntyRuleRow, WeightSet, Workload
-
-if TYPE_CHECKING:
-    from django.db.models import QuerySet
-
-DEFAULT_LINK = (0.05, 1.0)
-_HOURS_PER_GBIT = 1.0 / 3600.0
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The rules and weights in force, with a version that names exactly these."""
-
-    sovereignty: tuple[SovereigntyRule, ...]
-    weights: Weights
-    max_region_share: float
-    min_region_units: float
-    version: str
+from scheduling.models import Workload
+from scheduling.selectors.loads import passages_of_open_plans, pool_loads
+from scheduling.selectors.rules import Rules, rules_in_force
+from scheduling.selectors.tariffs import energy_prices, links_between
 
 
 @dataclass(frozen=True)
@@ -73,31 +56,6 @@ class Situation:
     snapshot_hash: str
 
 
-def rules_in_force() -> Rules:
-    """This function will read the sovereignty rules and the newest weights."""
-    rows = SovereigntyRuleRow.objects.order_by("name")
-    sovereignty = tuple(
-        SovereigntyRule(
-            row.name, row.data_class, row.from_jurisdiction, row.to_jurisdiction, Reach(row.reach)
-        )
-        for row in rows
-    )
-    newest = WeightSet.objects.order_by("-pk").first()
-    weights = Weights()
-    share, least = 0.1, 8.0
-    if newest is not None:
-        weights = Weights(
-            carbon_usd_per_t=newest.carbon_usd_per_t,
-            delay_usd_per_unit_h=newest.delay_usd_per_unit_h,
-            churn_usd_per_job=newest.churn_usd_per_job,
-            unmet_usd_per_unit_h=newest.unmet_usd_per_unit_h,
-        )
-        share, least = newest.max_region_share, newest.min_region_units
-    text = repr((sovereignty, asdict(weights), share, least))
-    version = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Rules(sovereignty, weights, share, least, version)
-
-
 def situation(now: dt.datetime, *, slots: int, risk_quantile: float) -> Situation:
     """This function will read the situation at a moment.
 
@@ -117,8 +75,8 @@ def situation(now: dt.datetime, *, slots: int, risk_quantile: float) -> Situatio
     rules = rules_in_force()
     run = forecasts.latest_run(now)
     upper = _demand_quantile(pools, loads, now, slots, risk_quantile)
-    energy, carbon = _prices(pools, now, slots)
-    egress, transfer = _links(pools)
+    energy, carbon = energy_prices(pools, now, slots)
+    egress, transfer = links_between(pools)
     most_out, most_in = _region_limits(pools, loads, rules)
     problem = PlanningProblem(
         starts_at=now,
@@ -179,113 +137,6 @@ def waiting_workloads(now: dt.datetime) -> list[WaitingWorkload]:
     ]
 
 
-def passages_of_open_plans() -> "QuerySet[Passage]":
-    """Passages whose workload an open plan still means to move."""
-    return Passage.objects.filter(
-        move__plan__state__in=[state.value for state in OPEN_PLAN_STATES],
-        state__in=[
-            PassageState.BOUND,
-            PassageState.WITHDRAWING,
-            PassageState.SUBMITTING,
-            PassageState.RELEASING,
-        ],
-    )
-
-
-def pool_loads(now: dt.datetime, pools: tuple[PoolInfo, ...]) -> dict[str, PoolLoad | None]:
-    """This function will read what holds each pool's capacity now.
-
-    Returns:
-        A load per pool code, or None where the newest telemetry is too old to be believed.
-    """
-    readings = {reading.pool: reading for reading in grid.pool_states(now)}
-    seen_at = {code: reading.measured_at for code, reading in readings.items()}
-    running = _running(now, seen_at)
-    waiting = _waiting_units()
-    promised = _promised(seen_at)
-    loads: dict[str, PoolLoad | None] = {}
-    for pool in pools:
-        reading = readings.get(pool.code)
-        if (
-            reading is None
-            or reading.capacity is None
-            or reading.allocated is None
-            or reading.queued is None
-        ):
-            loads[pool.code] = None
-            continue
-        loads[pool.code] = PoolLoad(
-            capacity=reading.capacity,
-            contract=pool.contract,
-            reserve=pool.reserve,
-            allocated=reading.allocated,
-            queued=reading.queued,
-            running=tuple(running[pool.code]),
-            waiting_units=waiting[pool.code],
-            promised=tuple(promised[pool.code]),
-        )
-    return loads
-
-
-Holds = dict[str, list[tuple[float, float]]]
-SeenAt = dict[str, dt.datetime | None]
-
-
-def _running(now: dt.datetime, seen_at: SeenAt) -> Holds:
-    """Running workloads that telemetry shows: announced ones, and those that were moved here."""
-    held: Holds = defaultdict(list)
-    own = Workload.objects.filter(state=WorkloadState.RUNNING).values_list(
-        "pool__code", "units", "requested_duration_s", "started_at"
-    )
-    for pool, units, duration_s, started_at in own:
-        ran_s = (now - started_at).total_seconds() if started_at else 0.0
-        # one that ran past its request is taken to end within the hour
-        held[pool].append((float(units), max(1.0, (duration_s - ran_s) / 3600.0)))
-    for pool, units, duration_s, placed_at, started_at in _moved():
-        if _is_seen(placed_at, seen_at.get(pool)):
-            ran_s = (now - started_at).total_seconds() if started_at else 0.0
-            held[pool].append((float(units), max(1.0, (duration_s - ran_s) / 3600.0)))
-    return held
-
-
-def _waiting_units() -> dict[str, float]:
-    units: dict[str, float] = defaultdict(float)
-    rows = Workload.objects.filter(state=WorkloadState.QUEUED).values_list("pool__code", "units")
-    for pool, count in rows:
-        units[pool] += count
-    return units
-
-
-def _promised(seen_at: SeenAt) -> Holds:
-    """Workloads on their way to each pool, and those there that its telemetry cannot show yet."""
-    promised: Holds = defaultdict(list)
-    on_their_way = passages_of_open_plans().values_list(
-        "move__destination_pool__code", "workload__units", "workload__requested_duration_s"
-    )
-    for pool, units, duration_s in on_their_way:
-        promised[pool].append((float(units), duration_s / 3600.0))
-    for pool, units, duration_s, placed_at, _ in _moved():
-        if not _is_seen(placed_at, seen_at.get(pool)):
-            promised[pool].append((float(units), duration_s / 3600.0))
-    return promised
-
-
-def _moved() -> "QuerySet[Passage, tuple[str, int, float, dt.datetime | None, dt.datetime | None]]":
-    return Passage.objects.filter(
-        state__in=[PassageState.PLACED, PassageState.RUNNING]
-    ).values_list(
-        "move__destination_pool__code",
-        "workload__units",
-        "workload__requested_duration_s",
-        "placed_at",
-        "started_at",
-    )
-
-
-def _is_seen(placed_at: dt.datetime | None, seen_at: dt.datetime | None) -> bool:
-    return placed_at is not None and seen_at is not None and placed_at < seen_at
-
-
 def _facts(pool: PoolInfo, loads: dict[str, PoolLoad | None]) -> PoolFacts:
     return PoolFacts(
         code=pool.code,
@@ -326,31 +177,6 @@ def _demand_quantile(
     return table
 
 
-def _prices(
-    pools: tuple[PoolInfo, ...], now: dt.datetime, slots: int
-) -> tuple[FloatArray, FloatArray]:
-    """Energy price and carbon per unit-hour: those of the same hour a day before."""
-    since = floor_hour(now) - 24 * HOUR
-    frame = grid.energy_frame(since=since, until=floor_hour(now))
-    energy = np.zeros((len(pools), slots))
-    carbon = np.zeros((len(pools), slots))
-    by_pool = {code: rows.set_index("hour_at") for code, rows in frame.groupby("pool")}
-    hours = [floor_hour(now + t * HOUR) for t in range(slots)]
-    for position, pool in enumerate(pools):
-        rows = by_pool.get(pool.code)
-        if rows is None:
-            continue
-        same_hour = [since + (hour - since) % (24 * HOUR) for hour in hours]
-        picked = rows.reindex(same_hour)
-        price = picked["price_per_unit_h"].astype(float)
-        grams = picked["carbon_g_per_kwh"].astype(float)
-        energy[position] = price.fillna(rows["price_per_unit_h"].mean()).fillna(0.0)
-        kwh = pool.kw_per_unit * pool.pue
-        filled = grams.fillna(rows["carbon_g_per_kwh"].mean()).fillna(0.0)
-        carbon[position] = filled.to_numpy() * kwh / 1000.0
-    return energy, carbon
-
-
 def _allowed(demand: GroupedDemand, pools: tuple[PoolInfo, ...], rules: Rules) -> BoolArray:
     places = [Place(pool.region, pool.jurisdiction) for pool in pools]
     allowed = np.zeros((len(demand.groups), len(pools)), dtype=bool)
@@ -363,22 +189,6 @@ def _allowed(demand: GroupedDemand, pools: tuple[PoolInfo, ...], rules: Rules) -
                 rulings[key] = ruling.is_allowed
             allowed[g, p] = rulings[key] and group.units <= pool.installed
     return allowed
-
-
-def _links(pools: tuple[PoolInfo, ...]) -> tuple[FloatArray, FloatArray]:
-    table = {
-        (link.source_region, link.destination_region): (link.egress_usd_per_gb, link.gbps)
-        for link in Link.objects.all()
-    }
-    count = len(pools)
-    egress, transfer = np.zeros((count, count)), np.zeros((count, count))
-    for i, source in enumerate(pools):
-        for j, destination in enumerate(pools):
-            if i != j:
-                usd, gbps = table.get((source.region, destination.region), DEFAULT_LINK)
-                egress[i, j] = usd
-                transfer[i, j] = 8.0 / gbps * _HOURS_PER_GBIT
-    return egress, transfer
 
 
 def _region_limits(

@@ -38,7 +38,8 @@ from scheduling.models import (
     RebalancingPlan,
     Workload,
 )
-from scheduling.selectors.situation import passages_of_open_plans, pool_loads, rules_in_force
+from scheduling.selectors.loads import passages_of_open_plans, pool_loads
+from scheduling.selectors.rules import rules_in_force
 from scheduling.services.states import change_move, change_passage, change_plan
 from scheduling.services.validity import why_superseded
 

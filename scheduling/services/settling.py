@@ -16,7 +16,7 @@ from scheduling.domain.planner.problem import Weights
 from scheduling.domain.settlement import Passage as Account
 from scheduling.domain.settlement import SettlementReport, Stay, settle
 from scheduling.models import Passage, RebalancingPlan, Settlement
-from scheduling.selectors.situation import rules_in_force
+from scheduling.selectors.rules import rules_in_force
 from scheduling.services.states import change_plan
 
 SETTLE_AFTER = dt.timedelta(hours=24)

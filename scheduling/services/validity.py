@@ -4,7 +4,7 @@ import datetime as dt
 
 from monitoring import selectors as grid
 from scheduling.models import RebalancingPlan
-from scheduling.selectors.situation import rules_in_force
+from scheduling.selectors.rules import rules_in_force
 
 CAPACITY_TOLERANCE = 0.05
 

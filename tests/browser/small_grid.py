@@ -9,12 +9,12 @@ from django.conf import settings
 from controlplane.auth.authentication import actor_of
 from controlplane.lib.units import HOUR, floor_hour
 from forecasting.domain.runs import RunState, Scope
-from forecasting.models import ForecastPoint, ForecastRun
+from forecasting.models import ForecastPath, ForecastRun
 from monitoring import services
 from monitoring.models import Pool
 from scheduling.domain.lifecycle import MoveState, PlanState
 from scheduling.models import Move, PlanningRun, RebalancingPlan
-from scheduling.selectors.situation import rules_in_force
+from scheduling.selectors.rules import rules_in_force
 from scheduling.services.consent import propose_plan
 from scheduling.services.planning import content_hash
 from scheduling.services.rules import seed_sovereignty, seed_weights
@@ -80,28 +80,24 @@ def issued_forecast(now: dt.datetime, *, median: float = 0.4, upper: float = 0.9
     for pool in Pool.objects.select_related("site"):
         for key in ((Scope.POOL.value, pool.code), (Scope.REGION.value, pool.site.region_id)):
             installed[key] = installed.get(key, 0.0) + pool.installed
-    ForecastPoint.objects.bulk_create(
-        _point(run, scope, code, lead_h, size * median, size * (1.2 if "BJ" in code else upper))
+    ForecastPath.objects.bulk_create(
+        _path(run, scope, code, size * median, size * (1.2 if "BJ" in code else upper))
         for (scope, code), size in installed.items()
-        for lead_h in range(1, 25)
     )
     return run
 
 
-def _point(
-    run: ForecastRun, scope: str, code: str, lead_h: int, median: float, upper: float
-) -> ForecastPoint:
-    return ForecastPoint(
+def _path(run: ForecastRun, scope: str, code: str, median: float, upper: float) -> ForecastPath:
+    low, high = [median] * 24, [upper] * 24
+    return ForecastPath(
         run=run,
         scope=scope,
         code=code,
-        valid_at=run.issued_at + (lead_h - 1) * HOUR,
-        lead_h=lead_h,
-        q05=median,
-        q10=median,
-        q50=median,
-        q90=upper,
-        q95=upper,
+        q05=low,
+        q10=low,
+        q50=low,
+        q90=high,
+        q95=high,
         method="model",
     )
 

@@ -16,7 +16,7 @@ from scheduling.models import (
     RebalancingPlan,
     Workload,
 )
-from scheduling.selectors.situation import rules_in_force
+from scheduling.selectors.rules import rules_in_force
 from scheduling.services.consent import approve_plan, propose_plan
 from scheduling.services.planning import content_hash
 from scheduling.services.rules import seed_sovereignty, seed_weights
