@@ -14,7 +14,7 @@ RUN := $(BIN)/python -m controlplane.runtime
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help up status up-clean runtime dev test check lint types imports migrations deps bench lock
+.PHONY: help up status up-clean runtime dev test check lint types imports migrations deps bench bench-plan bench-replay bench-ingest lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,16 @@ deps: dev
 
 bench: dev ## Run the benchmarks
 	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+bench-plan: dev ## Plan at national size beside general solvers (ARGS='--sizes S,M')
+	@$(BIN)/python benchmarks/plan_scale.py $(ARGS)
+
+bench-replay: dev ## Replay the traces under all policies: ratios, waits, bound, goals
+	@$(BIN)/python benchmarks/replay_cells.py
+
+bench-ingest: dev ## Measure ingest and telemetry queries beside what else one could use
+	@set -e; for name in ingest_native ingest_senders telemetry_queries; do \
+	    echo "== $$name"; $(BIN)/python benchmarks/$$name.py; done
 
 lock: ## Pin all dependencies anew (needs uv)
 	@uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

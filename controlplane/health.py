@@ -4,7 +4,8 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from redis.exceptions import RedisError
 
 from controlplane.lib.problems import DATABASE_AWAY
@@ -23,10 +24,19 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Expose this process's metrics to the machine itself only."""
+    """Expose the metrics of all processes of this run to the machine itself only."""
     if request.META.get("REMOTE_ADDR") not in settings.METRICS_ADDRESSES:
         return HttpResponse("not public\n", status=403, content_type="text/plain")
-    return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
+
+
+def _registry() -> CollectorRegistry:
+    if not settings.METRICS_DIR:
+        return REGISTRY
+    # each process writes its figures into files there; whichever is asked adds them up
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=settings.METRICS_DIR)  # type: ignore[no-untyped-call]
+    return registry
 
 
 def _database() -> str:

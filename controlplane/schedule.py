@@ -5,13 +5,19 @@ from typing import Any
 # name: (task, wall seconds between turns)
 LOOPS = {
     "alerts": ("monitoring.tasks.evaluate_alerts", 5.0),
+    "webhooks": ("monitoring.tasks.tell_targets", 5.0),
     "partitions": ("monitoring.tasks.keep_partitions", 60.0),
     "forecasts": ("forecasting.tasks.refresh_if_due", 5.0),
     "training": ("forecasting.tasks.train_if_due", 20.0),
     "planning": ("scheduling.tasks.plan_if_due", 5.0),
     "plans": ("scheduling.tasks.advance_plans", 2.0),
+    "what-ifs": ("scheduling.tasks.answer_what_ifs", 2.0),
 }
-COMPUTE = ("forecasting.tasks.*", "scheduling.tasks.plan_if_due")
+COMPUTE = (
+    "forecasting.tasks.*",
+    "scheduling.tasks.plan_if_due",
+    "scheduling.tasks.answer_what_ifs",
+)
 
 
 def celery_settings() -> dict[str, Any]:

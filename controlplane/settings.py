@@ -94,6 +94,8 @@ DATABASES["default"]["OPTIONS"] = {
 if env_flag("TIAODU_DB_POOL"):
     # a page asks several small questions at once: reconnecting would cost more than they do
     DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 8, "timeout": 2}
+    # a page or a push that takes this long helps nobody, and holds a connection
+    DATABASES["default"]["OPTIONS"]["options"] += " -c statement_timeout=15s"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env_text("REDIS_URL")
@@ -185,8 +187,16 @@ PLAN_INTERVAL_S = env_number("TIAODU_PLAN_INTERVAL_S", 3600.0)
 PLAN_RISK_QUANTILE = env_number("TIAODU_PLAN_RISK_QUANTILE", 0.9)
 DECISION_WINDOW_S = env_number("TIAODU_DECISION_WINDOW_S", 900.0)
 REQUIRE_DURABLE = env_flag("TIAODU_REQUIRE_DURABLE", default=True)
+METRICS_DIR = env_text("PROMETHEUS_MULTIPROC_DIR")
 METRICS_ADDRESSES = env_text("TIAODU_METRICS_ADDRESSES", "127.0.0.1,::1").split(",")
+WATCH_FLUSH_S = env_number("TIAODU_WATCH_FLUSH_S", 5.0)
+INGEST_AT_ONCE = env_number("TIAODU_INGEST_AT_ONCE", 4.0)
 RETENTION_DAYS = env_number("TIAODU_RETENTION_DAYS", 90.0)
+EXTERNAL_URL = env_text("TIAODU_WEB_URL", "http://localhost:8000").rstrip("/")
+WEBHOOK_PORTS = [int(port) for port in env_text("TIAODU_WEBHOOK_PORTS", "80,443,8443").split(",")]
+WEBHOOK_TRUSTED_TARGETS = [
+    pair for pair in env_text("TIAODU_WEBHOOK_TRUSTED_TARGETS").split(",") if pair
+]
 
 LOGGING = {
     "version": 1,

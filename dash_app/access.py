@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib import auth
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 
 from controlplane.auth.authentication import actor_of
 from controlplane.auth.roles import Actor, Permission
@@ -67,6 +67,25 @@ def guard_page(request: HttpRequest) -> HttpResponse | None:
         return None
     if not entry.is_known:
         return redirect_to_login(request.get_full_path())
+    if _is_of_provider(request):
+        return redirect("/providers/")
+    return _refused(request)
+
+
+def guard_provider_page(request: HttpRequest) -> HttpResponse | None:
+    """Let in who may view the grid, and people of a provider, who see their own."""
+    entry = entry_of(request)
+    if entry.actor is not None or _is_of_provider(request):
+        return None
+    return _refused(request) if entry.is_known else redirect_to_login(request.get_full_path())
+
+
+def _is_of_provider(request: HttpRequest) -> bool:
+    actor = actor_of(request.user)
+    return actor is not None and actor.may(Permission.VIEW_OWN_POOLS)
+
+
+def _refused(request: HttpRequest) -> HttpResponse:
     lang = language_of(request)
     context = {
         "lang": lang,

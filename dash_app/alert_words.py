@@ -10,7 +10,14 @@ Names = Mapping[str, tuple[str, str]]
 Words = tuple[str, str]
 
 
-def alert_words(kind: str, scope: str, detail: Mapping[str, Any], names: Names) -> Words:
+def alert_words(
+    kind: str,
+    scope: str,
+    detail: Mapping[str, Any],
+    names: Names,
+    *,
+    annotations: Mapping[str, str] | None = None,
+) -> Words:
     """Return an alert in words, in Chinese and English.
 
     Args:
@@ -18,6 +25,7 @@ def alert_words(kind: str, scope: str, detail: Mapping[str, Any], names: Names) 
         scope: such as `region:CN-BJ` or `pool:beijing-gpu`.
         detail: the figures behind the alert; a figure that is missing is left out of the words.
         names: (zh, en) names by code of region, site or provider.
+        annotations: what the alert's rule says, for kinds without words of their own.
 
     Returns:
         The same sentence twice; a kind without words of its own shows its name and scope.
@@ -25,6 +33,10 @@ def alert_words(kind: str, scope: str, detail: Mapping[str, Any], names: Names) 
     name = _names_of(scope, names)
     if kind in _SAY:
         return _SAY[kind](name, detail)
+    said = annotations or {}
+    summary = said.get("summary_en") or said.get("summary_zh") or said.get("summary")
+    if summary:
+        return said.get("summary_zh", summary), said.get("summary_en", summary)
     words = kind.replace("_", " ").lower()
     return f"{name[0]}：{words}", f"{name[1]}: {words}"
 
@@ -64,6 +76,10 @@ def _say_forecast(name: Words, detail: Mapping[str, Any]) -> Words:
     )
 
 
+def _say_watchdog(_name: Words, _detail: Mapping[str, Any]) -> Words:
+    return "告警链路正常", "Alerting works"
+
+
 def _local_time(moment: object) -> str:
     if not isinstance(moment, str):
         return ""
@@ -83,4 +99,5 @@ _SAY: Mapping[str, Callable[[Words, Mapping[str, Any]], Words]] = {
     "PROVIDER_SILENT": _say_silence,
     "CAPACITY_SHORTAGE": _say_shortage,
     "FORECAST_SHORTAGE": _say_forecast,
+    "WATCHDOG": _say_watchdog,
 }

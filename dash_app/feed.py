@@ -18,6 +18,7 @@ from controlplane.lib.units import HOUR, floor_hour
 from dash_app.alert_words import alert_words
 from forecasting.selectors import latest_run
 from monitoring import selectors as grid
+from monitoring.domain.alerts import AlertKind
 from monitoring.domain.headroom import Load, add_up
 from monitoring.domain.inventory import RegionInfo, SiteInfo
 from monitoring.domain.readings import PoolReading, RegionReading, read_grid, read_region
@@ -62,7 +63,12 @@ def build_frame(*, now: dt.datetime, wall_now: dt.datetime) -> Frame:
         "plans": plans.plan_cards(now),
         "planning": _planning(now),
         "dispatch": dispatch.dispatch_state(),
-        "alerts": [_alert(alert, names) for alert in grid.open_alerts(now)],
+        # the watchdog says that alerting works; that is news for machines outside only
+        "alerts": [
+            _alert(alert, names)
+            for alert in grid.open_alerts(now)
+            if alert.kind != AlertKind.WATCHDOG
+        ],
         "forecast": _forecast(now),
         "system": system_state(settings.SUPERVISOR_STATUS),
     }
@@ -216,7 +222,9 @@ def _price(reading: RegionReading) -> float | None:
 
 
 def _alert(alert: grid.AlertView, names: Mapping[str, tuple[str, str]]) -> Frame:
-    words_zh, words_en = alert_words(alert.kind, alert.scope, alert.detail, names)
+    words_zh, words_en = alert_words(
+        alert.kind, alert.scope, alert.detail, names, annotations=alert.annotations
+    )
     return {
         "id": alert.id,
         "kind": alert.kind,

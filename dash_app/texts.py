@@ -2,6 +2,10 @@
 
 from django.http import HttpRequest
 
+from dash_app.words_alerts import ALERT_WORDS
+from dash_app.words_forecasts import FORECAST_WORDS
+from dash_app.words_providers import PROVIDER_WORDS
+
 LANGUAGES = ("zh", "en")
 LANGUAGE_COOKIE = "tiaodu_lang"
 THEMES = ("dark", "light")
@@ -11,6 +15,9 @@ THEME_COOKIE = "tiaodu_theme"
 TEXTS: dict[str, tuple[str, str]] = {
     "name": ("调度", "Tiaodu"),
     "subtitle": ("全国算力网", "national compute grid"),
+    "nav_label": ("页面", "Pages"),
+    "nav_grid": ("全网", "Grid"),
+    "nav_providers": ("供应方", "Providers"),
     "skip": ("跳到内容", "Skip to content"),
     "grid_clock": ("网内时钟", "Grid clock"),
     "log_out": ("退出", "Log out"),
@@ -284,6 +291,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "实时页面需要 JavaScript。",
         "The live page needs JavaScript.",
     ),
+    **FORECAST_WORDS,
+    **ALERT_WORDS,
+    **PROVIDER_WORDS,
 }
 
 REASON_CODES: dict[str, tuple[str, str]] = {

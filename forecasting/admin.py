@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from forecasting.models import ForecastModel, ForecastRun
+from forecasting.models import DemandDeclaration, ForecastModel, ForecastRun
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -25,7 +25,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class ForecastModelAdmin(ReadOnlyAdmin):
     """Fitted models and what became of them."""
 
-    list_display = ("version", "name", "trained_at", "trained_until", "is_champion")
+    list_display = ("version", "name", "target", "trained_at", "trained_until", "is_champion")
     exclude = ("artifact",)
 
 
@@ -35,3 +35,11 @@ class ForecastRunAdmin(ReadOnlyAdmin):
 
     list_display = ("issued_at", "state", "model_name", "model_version", "degraded_reason")
     list_filter = ("state",)
+
+
+@admin.register(DemandDeclaration)
+class DemandDeclarationAdmin(ReadOnlyAdmin):
+    """Announced demand and what became of it."""
+
+    list_display = ("scope", "code", "kind", "units", "starts_at", "ends_at", "state")
+    list_filter = ("state", "kind")

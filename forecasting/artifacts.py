@@ -1,30 +1,29 @@
-"""Saves and loads fitted models as arrays and JSON; loading executes nothing."""
+"""Saves and loads fitted models as arrays and JSON, and reads the shipped traces.
+
+Loading executes nothing.
+"""
 
 import datetime as dt
 import hashlib
 import io
 import json
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from controlplane.lib.errors import ErrorKind, GridError
-from forecasting.domain.calibration import Calibration
+from forecasting.domain.ensemble.library import Library, Source, with_made_up
+from forecasting.domain.ensemble.network import Network
+from forecasting.domain.ensemble.trees import Forest
 from forecasting.domain.forecasters import CODE_VERSION, FittedModel, ModelSettings
-from forecasting.domain.forest import Forest, ForestSettings
+from forecasting.domain.uploads import read_upload
 
-_FORMAT = 1
-_FOREST_ARRAYS = (
-    "paths",
-    "weights",
-    "leaves",
-    "split_feature",
-    "split_at",
-    "left",
-    "right",
-)
-_CALIBRATION_ARRAYS = ("offsets", "median_share")
+_FORMAT = 2
+_TRACES = Path(__file__).resolve().parent.parent / "fixtures"
 
 
 class BadArtifact(GridError):
@@ -40,15 +39,19 @@ def dump_model(model: FittedModel) -> bytes:
         "format": _FORMAT,
         "code_version": CODE_VERSION,
         "settings": asdict(model.settings),
-        "features": list(model.forest.features),
+        "features": list(model.features),
+        "networks": sorted(model.networks),
+        "taught_by": list(model.taught_by),
+        "left_out": model.left_out,
         "trained_from": model.trained_from.isoformat(),
         "trained_until": model.trained_until.isoformat(),
     }
-    arrays = {name: getattr(model.forest, name) for name in _FOREST_ARRAYS}
-    arrays |= {name: getattr(model.calibration, name) for name in _CALIBRATION_ARRAYS}
+    arrays = {f"forest.{name}": values for name, values in _arrays_of(model.forest).items()}
+    for network, part in model.networks.items():
+        arrays |= {f"{network}.{name}": values for name, values in _arrays_of(part).items()}
     text = np.frombuffer(json.dumps(head, sort_keys=True).encode(), dtype=np.uint8)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, head=text, **arrays)
+    np.savez_compressed(buffer, head=text, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
@@ -81,21 +84,39 @@ def digest_of(artifact: bytes) -> str:
     return hashlib.sha256(artifact).hexdigest()
 
 
+@lru_cache(maxsize=1)
+def shipped_library() -> Library:
+    """Return the shipped traces of other grids, which models may learn from beside their own.
+
+    Returns:
+        Every set of hourly demand among the fixtures, and made-up seasonal series.
+    """
+    files = sorted(_TRACES.glob("*/hourly.parquet"))
+    sources = [Source(file.parent.name, read_upload(pd.read_parquet(file)).panel) for file in files]
+    return with_made_up(sources) if sources else Library(())
+
+
+def _arrays_of(part: "Network | Forest") -> "dict[str, np.ndarray]":
+    return {field.name: getattr(part, field.name) for field in fields(part)}
+
+
 def _assemble(head: dict[str, object], arrays: "dict[str, np.ndarray]") -> FittedModel:
     settings = dict(head["settings"])  # type: ignore[call-overload]
+    networks = list(head["networks"])  # type: ignore[call-overload]
     return FittedModel(
-        settings=ModelSettings(
-            **{
-                **settings,
-                "forest": ForestSettings(**settings["forest"]),
-                "quantiles": tuple(settings["quantiles"]),
-            }
-        ),
-        forest=Forest(
-            features=tuple(head["features"]),  # type: ignore[arg-type]
-            **{name: arrays[name] for name in _FOREST_ARRAYS},
-        ),
-        calibration=Calibration(**{name: arrays[name] for name in _CALIBRATION_ARRAYS}),
+        settings=ModelSettings(**{**settings, "quantiles": tuple(settings["quantiles"])}),
+        networks={name: Network(**_part(arrays, name)) for name in networks},
+        forest=Forest(**_part(arrays, "forest")),
+        taught_by=tuple(head["taught_by"]),  # type: ignore[arg-type]
+        left_out=dict(head["left_out"]),  # type: ignore[call-overload]
         trained_from=dt.datetime.fromisoformat(str(head["trained_from"])),
         trained_until=dt.datetime.fromisoformat(str(head["trained_until"])),
     )
+
+
+def _part(arrays: "dict[str, np.ndarray]", name: str) -> "dict[str, np.ndarray]":
+    return {
+        key.removeprefix(f"{name}."): values
+        for key, values in arrays.items()
+        if key.startswith(f"{name}.")
+    }

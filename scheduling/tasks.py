@@ -4,7 +4,15 @@ from celery import shared_task
 
 from controlplane.lib import clock
 from controlplane.lib.loops import one_at_a_time
-from scheduling.services import commands, consent, dispatching, planning, settling, workloads
+from scheduling.services import (
+    commands,
+    consent,
+    dispatching,
+    planning,
+    settling,
+    whatifs,
+    workloads,
+)
 
 KEEP_DONE_WORKLOADS = settling.SETTLE_AFTER
 
@@ -31,3 +39,11 @@ def advance_plans() -> None:
         dispatching.close_moves(clock.now())
         settling.settle_plans(clock.now())
         workloads.prune_workloads(clock.now(), keep=KEEP_DONE_WORKLOADS)
+
+
+@shared_task(name="scheduling.tasks.answer_what_ifs", soft_time_limit=300, time_limit=330)
+def answer_what_ifs() -> None:
+    """Solve the what-ifs that wait."""
+    with one_at_a_time("scheduling.what_ifs") as mine:
+        if mine:
+            whatifs.answer_waiting(clock.now())

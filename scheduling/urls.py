@@ -3,17 +3,32 @@
 from django.urls import path
 from django.urls.resolvers import URLPattern
 
-from scheduling import api
+from scheduling.api import dispatch, limits, plans, waits, whatifs, workloads
 
 urlpatterns: list[URLPattern] = [
-    path("workloads", api.Workloads.as_view(), name="workloads"),
-    path("plans", api.PlanList.as_view(), name="plans"),
-    path("plans/<int:plan_id>", api.PlanDetail.as_view(), name="plan"),
-    path("plans/<int:plan_id>/propose", api.ProposePlan.as_view(), name="plan-propose"),
-    path("plans/<int:plan_id>/approve", api.ApprovePlan.as_view(), name="plan-approve"),
-    path("plans/<int:plan_id>/reject", api.RejectPlan.as_view(), name="plan-reject"),
-    path("plans/<int:plan_id>/cancel", api.CancelPlan.as_view(), name="plan-cancel"),
-    path("planning-runs", api.PlanningRuns.as_view(), name="planning-runs"),
-    path("dispatch", api.DispatchList.as_view(), name="dispatch"),
-    path("dispatch/freeze", api.FreezeDispatch.as_view(), name="dispatch-freeze"),
+    path("workloads", workloads.Workloads.as_view(), name="workloads"),
+    path("plans", plans.PlanList.as_view(), name="plans"),
+    path("plans/<int:plan_id>", plans.PlanDetail.as_view(), name="plan"),
+    path("plans/<int:plan_id>/propose", plans.ProposePlan.as_view(), name="plan-propose"),
+    path("plans/<int:plan_id>/approve", plans.ApprovePlan.as_view(), name="plan-approve"),
+    path("plans/<int:plan_id>/reject", plans.RejectPlan.as_view(), name="plan-reject"),
+    path("plans/<int:plan_id>/cancel", plans.CancelPlan.as_view(), name="plan-cancel"),
+    path("planning-runs", plans.PlanningRuns.as_view(), name="planning-runs"),
+    path("planning/maintenance", limits.MaintenanceList.as_view(), name="maintenance"),
+    path(
+        "planning/maintenance/<int:limit_id>",
+        limits.MaintenanceDetail.as_view(),
+        name="maintenance-window",
+    ),
+    path("planning/quotas", limits.QuotaList.as_view(), name="quotas"),
+    path("planning/quotas/<int:limit_id>", limits.QuotaDetail.as_view(), name="quota"),
+    path("planning/carbon-caps", limits.CarbonCapList.as_view(), name="carbon-caps"),
+    path(
+        "planning/carbon-caps/<int:limit_id>", limits.CarbonCapDetail.as_view(), name="carbon-cap"
+    ),
+    path("what-ifs", whatifs.WhatIfs.as_view(), name="what-ifs"),
+    path("what-ifs/<int:what_if_id>", whatifs.WhatIfDetail.as_view(), name="what-if"),
+    path("forecasts/waits", waits.Waits.as_view(), name="forecast-waits"),
+    path("dispatch", dispatch.DispatchList.as_view(), name="dispatch"),
+    path("dispatch/freeze", dispatch.FreezeDispatch.as_view(), name="dispatch-freeze"),
 ]

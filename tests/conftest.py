@@ -30,7 +30,7 @@ def _var_is_temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     """Keep tests away from the folder of a running grid."""
     var = tmp_path_factory.mktemp("var")
     (var / "static").mkdir()
-    with override_settings(VAR_DIR=var, STATIC_ROOT=var / "static"):
+    with override_settings(VAR_DIR=var, STATIC_ROOT=var / "static", WATCH_FLUSH_S=0):
         yield
 
 
@@ -45,7 +45,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
 def _flush_reaches_guarded_tables() -> Iterator[None]:
     """Let the flush after a transactional test empty what the database guards.
 
-    The audit table refuses TRUNCATE, and the samples, which are not Django's, refer to pools.
+    The audit table refuses TRUNCATE, and the samples are not Django's.
     """
 
     def fixture_teardown(self: TransactionTestCase) -> None:
@@ -56,6 +56,7 @@ def _flush_reaches_guarded_tables() -> Iterator[None]:
         )
         with connection.cursor() as cursor:
             cursor.execute(f"ALTER TABLE gridauth_auditentry ENABLE TRIGGER {_AUDIT_TRIGGER}")
+            cursor.execute("TRUNCATE monitoring_sample, monitoring_pointblock")
 
     patch = pytest.MonkeyPatch()
     patch.setattr(TransactionTestCase, "_fixture_teardown", fixture_teardown)

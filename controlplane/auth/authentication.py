@@ -8,7 +8,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from controlplane.auth.keys import provider_of_key
+from controlplane.auth.key_cache import known_keys
 from controlplane.auth.models import Membership
 from controlplane.auth.roles import Actor, Role
 
@@ -35,7 +35,7 @@ class ProviderKeyAuthentication(BaseAuthentication):
         scheme, _, key = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        provider_code = provider_of_key(key.strip())
+        provider_code = known_keys.provider_of(key.strip())
         if provider_code is None:
             raise AuthenticationFailed("This key is unknown, expired or revoked.")
         return ProviderSender(provider_code), "provider-key"

@@ -48,6 +48,12 @@ class ProviderKey(models.Model):
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    request_key = models.TextField(
+        null=True,
+        blank=True,
+        unique=True,
+        help_text="who asked, and the Idempotency-Key of the request",
+    )
 
     class Meta:
         indexes = [

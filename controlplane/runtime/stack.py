@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,11 +16,13 @@ from controlplane.runtime import valkey as vk
 from controlplane.runtime.checks import answers, database_gate, without_database_settings
 from controlplane.runtime.children import ChildSpec
 from controlplane.runtime.clock import GridClock
-from controlplane.runtime.folder import RunFolder, write_private
+from controlplane.runtime.folder import RunFolder, RuntimeProblem, write_private
 
 PROJECT = Path(__file__).resolve().parents[2]
 PROVIDERS = ("beiyun", "huadong", "lingnan", "bashu", "xibu", "jingchu")
 WORKER_PROCESSES = 2
+DEFAULT_WEB_PROCESSES = 1
+MOST_WEB_PROCESSES = 64
 # Shows what this run started even when nothing else remembers it.
 RUN_MARK = "TIAODU_RUN"
 # Two cores are shared by a dozen processes; each numeric library would start a thread per core.
@@ -172,18 +175,13 @@ def _services(
     schedule = str(folder.run / "beat-schedule")
     # beat knows its tasks by name and needs no Django, which is four fifths of a Celery's memory
     plain = {name: text for name, text in environment.items() if name != "DJANGO_SETTINGS_MODULE"}
+    metrics = {"PROMETHEUS_MULTIPROC_DIR": str(_fresh_metrics(folder))}
     return (
-        part(
-            "web",
-            _web_command(web_port),
-            environment={**environment, "TIAODU_DB_POOL": "1"},
-            after=("migrate",),
-            probe=http_probe(f"http://127.0.0.1:{web_port}/livez"),
-            stop_rank=RANK_WEB,
-        ),
+        *_webs(part, {**environment, **metrics, "TIAODU_DB_POOL": "1"}, web_port),
         part(
             "worker",
             _celery("controlplane.celery", "worker", *_QUEUES, *_QUIET_WORKER),
+            environment={**environment, **metrics},
             after=("seed_grid",),
             ready_line=r"celery@\S+ ready\.",
             stop_rank=RANK_WORKER,
@@ -217,15 +215,54 @@ def _celery(application: str, *arguments: str) -> tuple[str, ...]:
     return _python("-m", "celery", "-A", application, *arguments, "--loglevel", "INFO")
 
 
-def _web_command(port: int) -> tuple[str, ...]:
-    return _python(
-        *("-m", "uvicorn", "controlplane.asgi:application"),
-        *("--host", "127.0.0.1", "--port", str(port)),
-        *("--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio"),
-        *("--ws-per-message-deflate", "false", "--ws-max-size", "65536"),
-        *("--lifespan", "off", "--no-access-log", "--no-server-header"),
-        *("--timeout-graceful-shutdown", "3"),
+def _webs(
+    part: Callable[..., ChildSpec], environment: Mapping[str, str], port: int
+) -> tuple[ChildSpec, ...]:
+    # the probe cannot tell which of them answers; a further one says that it has started
+    first = part(
+        "web",
+        _web_command(port),
+        environment=environment,
+        after=("migrate",),
+        probe=http_probe(f"http://127.0.0.1:{port}/livez"),
+        stop_rank=RANK_WEB,
     )
+    further = (
+        part(
+            f"web-{number}",
+            _web_command(port),
+            environment=environment,
+            after=("web", "seed_grid"),
+            ready_line=r"Uvicorn running on",
+            stop_rank=RANK_WEB,
+        )
+        for number in range(2, web_processes(environment) + 1)
+    )
+    return (first, *further)
+
+
+def web_processes(environment: Mapping[str, str]) -> int:
+    """Return how many web processes share the port.
+
+    Raises:
+        RuntimeProblem: `TIAODU_WEB_PROCESSES` is no number from 1 to 64.
+    """
+    text = environment.get("TIAODU_WEB_PROCESSES", "").strip() or str(DEFAULT_WEB_PROCESSES)
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:4]) <= MOST_WEB_PROCESSES:
+        raise RuntimeProblem("TIAODU_WEB_PROCESSES must be a number from 1 to 64.")
+    return int(text)
+
+
+def _fresh_metrics(folder: RunFolder) -> Path:
+    # figures of processes that have ended belong to the last run
+    home = folder.run / "metrics"
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True, mode=0o700)
+    return home
+
+
+def _web_command(port: int) -> tuple[str, ...]:
+    return _python("-m", "controlplane.runtime.web", "--port", str(port))
 
 
 def _provider_command(name: str, port: int, *, folder: RunFolder, web_url: str) -> tuple[str, ...]:

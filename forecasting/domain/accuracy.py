@@ -10,6 +10,7 @@ import numpy as np
 from forecasting.domain.backtest import best_naive_of
 from forecasting.domain.baselines import Baseline, predict_baseline
 from forecasting.domain.calibration import LEAD_BUCKETS
+from forecasting.domain.features import CONTEXT_H
 from forecasting.domain.frames import HOUR, DemandPanel, Floats
 from forecasting.domain.metrics import score_forecasts, skill
 
@@ -43,7 +44,7 @@ def score_past_runs(
         rows = [row_of[code] for code in sorted(issued[issued_at]) if code in row_of]
         if not rows or not 0 < place < panel.hours:
             continue
-        known = panel.head(place)
+        known = panel.head(place).tail(CONTEXT_H)  # all that a naive rule looks at
         truth.append(padded[rows, place : place + horizon_h])
         ours.extend(issued[issued_at][panel.codes[row]][None] for row in rows)
         for rule, parts in naive.items():

@@ -8,6 +8,7 @@ import numpy as np
 
 from forecasting.domain.baselines import Baseline, predict_baseline
 from forecasting.domain.calibration import LEAD_BUCKETS
+from forecasting.domain.ensemble.library import Library
 from forecasting.domain.fallback import forecast_demand
 from forecasting.domain.features import DAY_H
 from forecasting.domain.forecasters import ModelSettings, fit_model
@@ -115,17 +116,20 @@ def run_backtest(
     return scores
 
 
-def our_trainer(settings: ModelSettings, plan: BacktestPlan) -> Trainer:
+def our_trainer(
+    settings: ModelSettings, plan: BacktestPlan, library: Library | None = None
+) -> Trainer:
     """Return a trainer of the grid's own model with its fallback chain.
 
     Args:
         settings: of the model; its levels must hold those of the plan.
         plan: tells the horizon and the levels that are kept.
+        library: traces of other grids.
     """
     kept = [settings.quantiles.index(level) for level in plan.quantiles]
 
     def train(history: DemandPanel) -> Predictor:
-        model = fit_model(history, settings)
+        model = fit_model(history, settings, library)
 
         def predict(known: DemandPanel) -> Floats:
             if model is None:

@@ -101,7 +101,7 @@ def run_state(verdicts: Sequence[Verdict]) -> RunState:
 def _by_model(
     panel: DemandPanel, rows: Sequence[int], model: FittedModel | None, horizon_h: int
 ) -> Floats | None:
-    if model is None or model.settings.forest.horizon_h < horizon_h:
+    if model is None or model.settings.horizon_h < horizon_h:
         return None
     part = panel.select([panel.codes[row] for row in rows])
-    return predict_with(model, part)[:, :horizon_h]
+    return predict_with(model, part, horizon_h=horizon_h)

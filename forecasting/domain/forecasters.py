@@ -1,25 +1,52 @@
-"""Fits the model that the grid forecasts with, and forecasts demand with it."""
+"""Fits the model that the grid forecasts with, and forecasts demand with it.
+
+Unlike forecasters are combined quantile by quantile: simple rules weighed by their own past
+errors, with the spread of those errors; networks and trees that were taught by traces of other
+grids and by the grid's own history. Each speaks in usual errors of its center, so one model
+serves series of any size and restlessness.
+"""
 
 import datetime as dt
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
-from forecasting.domain.calibration import (
-    Calibration,
-    calibrated,
-    fit_calibration,
-    no_calibration,
+from forecasting.domain.ensemble.library import Library, Source
+from forecasting.domain.ensemble.mixing import mixed_quantiles
+from forecasting.domain.ensemble.network import (
+    Network,
+    TrainingTerms,
+    new_network,
+    train_network,
 )
-from forecasting.domain.features import CONTEXT_H, WEEK_H, describe_states
-from forecasting.domain.forest import Forest, ForestSettings, grow_forest, path_quantiles
+from forecasting.domain.ensemble.prior import (
+    DrawTerms,
+    Lessons,
+    NetworkRows,
+    Prior,
+    draw_lessons,
+    joined_trees,
+    learn_prior,
+)
+from forecasting.domain.ensemble.rows import FEATURES, Center
+from forecasting.domain.ensemble.rules import lead_grid
+from forecasting.domain.ensemble.trees import Forest, TreeTerms, grow_forest
+from forecasting.domain.features import CONTEXT_H, WEEK_H
 from forecasting.domain.frames import Bools, DemandPanel, Floats
+from forecasting.domain.suspicion import Suspicion, suspect_series
 
 QUANTILES = (0.05, 0.1, 0.5, 0.9, 0.95)
-MODEL_NAME = "analog-forest"
-CODE_VERSION = "1"
+MODEL_NAME = "rules-network-trees"
+CODE_VERSION = "2"
+
+_FEWEST_EXAMPLES = 48
+_TRACKED = 16_000
+_MOST_STRIDE_H = 4
+_SERIES_PER_CHUNK = 250
+_FIRST_RATE = 3e-3
+_OWN_RATE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -27,18 +54,38 @@ class ModelSettings:
     """How the model is made.
 
     Attributes:
-        forest: how its forest is grown.
-        quantiles: levels that are calibrated, ascending, an odd number with 0.5 in the middle.
-        calibration_h: length of the later data on which it is calibrated, hours.
-        calibration_step_h: least distance of the origins there, hours.
-        calibration_rows: most forecasts looked at there; more series mean fewer origins.
+        horizon_h: leads 1..horizon_h, hours.
+        quantiles: levels, ascending, 0.5 among them.
+        trees: number of trees.
+        min_leaf: fewest examples in a leaf.
+        units: of each hidden layer of the networks.
+        prior_epochs: passes over the shipped traces.
+        own_epochs: passes over the own history.
+        prior_rows: examples of each set of shipped traces for the networks.
+        prior_tree_rows: examples of each set of shipped traces for the trees.
+        max_rows: most own examples, drawn at random when there are more.
+        max_series: most series that are learned from.
+        prior_share: weight of a shipped example in the trees; an own one weighs 1.
+        seed: of everything random.
     """
 
-    forest: ForestSettings = field(default_factory=ForestSettings)
+    horizon_h: int = 24
     quantiles: tuple[float, ...] = QUANTILES
-    calibration_h: int = 96
-    calibration_step_h: int = 3
-    calibration_rows: int = 600
+    trees: int = 24
+    min_leaf: int = 60
+    units: int = 24
+    prior_epochs: int = 8
+    own_epochs: int = 4
+    prior_rows: int = 4000
+    prior_tree_rows: int = 800
+    max_rows: int = 5000
+    max_series: int = 200
+    prior_share: float = 0.6
+    seed: int = 20230505
+
+    def training(self, *, epochs: int, rate: float) -> TrainingTerms:
+        """Return the terms of a network."""
+        return TrainingTerms(self.quantiles, self.units, epochs, rate, self.seed)
 
 
 @dataclass(frozen=True)
@@ -47,71 +94,98 @@ class FittedModel:
 
     Attributes:
         settings: what it was made with.
-        forest: the grown forest.
-        calibration: its corrections.
+        networks: by name: `combined` and `last-value` taught by own history, `prior` not.
+        forest: the grown trees.
+        taught_by: names of the sets of shipped traces that it learned from.
+        left_out: series that looked made up -> why; they were not learned from.
         trained_from: beginning of the data it knows.
         trained_until: end of the data it knows; nothing later was used.
     """
 
     settings: ModelSettings
+    networks: dict[str, Network]
     forest: Forest
-    calibration: Calibration
+    taught_by: tuple[str, ...]
+    left_out: dict[str, str]
     trained_from: dt.datetime
     trained_until: dt.datetime
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of what it reads."""
+        return FEATURES
 
-def fit_model(panel: DemandPanel, settings: ModelSettings) -> FittedModel | None:
+
+def fit_model(
+    panel: DemandPanel, settings: ModelSettings, library: Library | None = None
+) -> FittedModel | None:
     """Fit a model to a panel.
-
-    A first forest, grown without the last hours, is calibrated on them; the forest that stays is
-    then grown from everything.
 
     Args:
         panel: the whole history that may be used.
         settings: how.
+        library: traces of other grids; sets of which the panel holds a part are left out.
 
     Returns:
-        The model, or None when the history is too short to learn from.
+        The model, or None when there is too little to learn from.
     """
-    forest = grow_forest(panel, settings.forest)
-    if forest is None:
+    suspected = suspect_series(panel)
+    chosen = _chosen_series(panel, suspected, settings)
+    stride_h = min(_MOST_STRIDE_H, 1 + chosen.demand.size // _TRACKED)
+    lessons = draw_lessons(
+        chosen,
+        DrawTerms(settings.horizon_h, settings.max_rows, stride_h=stride_h, seed=settings.seed),
+    )
+    others = library.without(panel) if library else None
+    prior = _prior_of(others.sources, settings) if others else None
+    if lessons is not None and lessons.count < _FEWEST_EXAMPLES:
+        lessons = None
+    if lessons is None and prior is None:
         return None
-    early = grow_forest(panel.head(max(0, panel.hours - settings.calibration_h)), settings.forest)
-    correction = no_calibration(settings.quantiles)
-    if early is not None:
-        correction = _calibrate(early, panel, settings)
     return FittedModel(
         settings=settings,
-        forest=forest,
-        calibration=correction,
+        networks=_networks(lessons, prior, settings),
+        forest=_forest(lessons, prior, settings),
+        taught_by=tuple(source.name for source in others.sources) if others else (),
+        left_out={code: reason.value for code, reason in suspected.items()},
         trained_from=panel.start_at,
         trained_until=panel.end_at,
     )
 
 
-def predict_with(model: FittedModel, panel: DemandPanel) -> Floats:
+def predict_with(model: FittedModel, panel: DemandPanel, *, horizon_h: int | None = None) -> Floats:
     """Forecast the hours after a panel.
 
     Args:
         model: the model.
-        panel: P series up to the moment of issue; its last two weeks are looked at.
+        panel: P series up to the moment of issue; its last weeks are looked at.
+        horizon_h: leads 1..horizon_h, at most the model's own; None for all of them.
 
     Returns:
         (P, H, Q) units, >= 0, ascending along the last axis; NaN rows where a series has no
-        known value or no week of history. An idle series stays as it is.
+        known value. An idle series stays idle, and one that never moved stays where it is.
     """
-    states = describe_states(panel.tail(CONTEXT_H))
-    level, scale = states.level[:, -1], states.scale[:, -1]
-    change = path_quantiles(model.forest, states.values[:, -1], model.settings.quantiles)
-    change = calibrated(change, model.calibration)
-    size = np.where(_is_idle(panel), 0.0, scale)
-    demand = level[:, None, None] + size[:, None, None] * change
-    return np.maximum(demand, 0.0)
+    recent = panel.tail(CONTEXT_H)
+    settings = model.settings
+    reach_h = horizon_h or settings.horizon_h
+    out = np.full((len(panel.codes), reach_h, len(settings.quantiles)), np.nan)
+    for first in range(0, len(panel.codes), _SERIES_PER_CHUNK):
+        part = recent.rows(slice(first, first + _SERIES_PER_CHUNK))
+        out[first : first + _SERIES_PER_CHUNK] = mixed_quantiles(
+            part,
+            model.networks,
+            model.forest,
+            settings.quantiles,
+            horizon_h=reach_h,
+            grid_h=settings.horizon_h,
+        )
+    still = _still_level(recent)
+    return np.where(np.isnan(still)[:, None, None], out, still[:, None, None])
 
 
 def with_horizon(settings: ModelSettings, horizon_h: int) -> ModelSettings:
     """Return settings for another horizon."""
-    return replace(settings, forest=replace(settings.forest, horizon_h=horizon_h))
+    return replace(settings, horizon_h=horizon_h)
 
 
 def with_quantiles(settings: ModelSettings, quantiles: Sequence[float]) -> ModelSettings:
@@ -124,27 +198,70 @@ def with_quantiles(settings: ModelSettings, quantiles: Sequence[float]) -> Model
     return replace(settings, quantiles=tuple(sorted(levels)))
 
 
-def _calibrate(early: Forest, panel: DemandPanel, settings: ModelSettings) -> Calibration:
-    states = describe_states(panel)
-    horizon_h = settings.forest.horizon_h
-    wanted_h = math.ceil(len(panel.codes) * settings.calibration_h / settings.calibration_rows)
-    step_h = max(settings.calibration_step_h, wanted_h)
-    origins = np.arange(panel.hours - 1, panel.hours - settings.calibration_h - 1, -step_h)
-    row, place = (
-        grid.ravel() for grid in np.meshgrid(np.arange(len(panel.codes)), origins, indexing="ij")
+@lru_cache(maxsize=4)
+def _prior_of(sources: tuple[Source, ...], settings: ModelSettings) -> Prior | None:
+    # the same traces teach the same, so that a rolling evaluation learns them once
+    return learn_prior(
+        Library(sources),
+        settings.training(epochs=settings.prior_epochs, rate=_FIRST_RATE),
+        horizon_h=settings.horizon_h,
+        most=settings.prior_rows,
+        tree_most=settings.prior_tree_rows,
     )
-    usable = ~np.isnan(states.scale[row, place]) & (place >= WEEK_H)
-    row, place = row[usable], place[usable]
-    level, scale = states.level[row, place], states.scale[row, place]
-    padded = np.pad(panel.demand, ((0, 0), (0, horizon_h)), constant_values=np.nan)
-    truth = padded[row[:, None], place[:, None] + np.arange(horizon_h)]
-    happened = (truth - level[:, None]) / scale[:, None]
-    weights = (scale / scale.mean()) ** settings.forest.scale_power
-    predicted = path_quantiles(early, states.values[row, place], settings.quantiles)
-    return fit_calibration(predicted, happened, weights, settings.quantiles)
 
 
-def _is_idle(panel: DemandPanel) -> Bools:
+def _chosen_series(
+    panel: DemandPanel, suspected: Mapping[str, Suspicion], settings: ModelSettings
+) -> DemandPanel:
+    is_sound = np.array([code not in suspected for code in panel.codes], dtype=bool)
+    moves = np.flatnonzero((np.nansum(panel.demand, axis=1) > 0) & is_sound)
+    if len(moves) > settings.max_series:
+        chance = np.random.default_rng(settings.seed)
+        moves = np.sort(chance.choice(moves, settings.max_series, replace=False))
+    return panel.rows(moves)
+
+
+def _networks(
+    lessons: Lessons | None, prior: Prior | None, settings: ModelSettings
+) -> dict[str, Network]:
+    begun = prior.networks if prior else {}
+    networks = {center.value: network for center, network in begun.items()}
+    if lessons:
+        networks = {
+            center.value: _network(rows, begun.get(center), settings)
+            for center, rows in lessons.by_center.items()
+        }
+    if prior:
+        networks["prior"] = prior.networks[Center.COMBINED]
+    return networks
+
+
+def _network(rows: NetworkRows, begun: Network | None, settings: ModelSettings) -> Network:
+    if begun is not None:
+        terms = settings.training(epochs=settings.own_epochs, rate=_OWN_RATE)
+        return train_network(begun, rows.inputs, rows.target, rows.weight, terms)
+    terms = settings.training(epochs=settings.prior_epochs, rate=_FIRST_RATE)
+    fresh = new_network(rows.inputs, rows.target, terms)
+    return train_network(fresh, rows.inputs, rows.target, rows.weight, terms)
+
+
+def _forest(lessons: Lessons | None, prior: Prior | None, settings: ModelSettings) -> Forest:
+    parts = [lessons.for_trees] if lessons else []
+    shares = [1.0] if lessons else []
+    if prior:
+        parts.append(prior.for_trees)
+        shares.append(settings.prior_share)
+    rows = joined_trees(parts, shares)
+    terms = TreeTerms(settings.quantiles, settings.trees, settings.min_leaf, seed=settings.seed)
+    return grow_forest(rows.inputs, rows.targets, rows.weight, lead_grid(settings.horizon_h), terms)
+
+
+def _still_level(panel: DemandPanel) -> Floats:
+    """Return (P,): where a series that does not move stays; NaN where it moves."""
+    low = np.fmin.reduce(panel.demand, axis=1, initial=np.inf)
+    high = np.fmax.reduce(panel.demand, axis=1, initial=-np.inf)
+    known = ~np.isnan(panel.demand)
     week = panel.demand[:, -WEEK_H:]
-    is_idle: Bools = (week == 0.0).any(axis=1) & ~(week > 0.0).any(axis=1)
-    return is_idle
+    idle: Bools = (week == 0.0).any(axis=1) & ~(week > 0.0).any(axis=1)
+    is_still = (low == high) & (known.sum(axis=1) >= 2)
+    return np.where(idle, 0.0, np.where(is_still, high, np.nan))

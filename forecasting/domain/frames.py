@@ -68,13 +68,19 @@ class DemandPanel:
     def select(self, codes: Sequence[str]) -> "DemandPanel":
         """Return the panel of some of the series, in the panel's own order."""
         wanted = set(codes)
-        rows = [row for row, code in enumerate(self.codes) if code in wanted]
+        return self.rows(
+            np.array([row for row, code in enumerate(self.codes) if code in wanted], dtype=np.intp)
+        )
+
+    def rows(self, chosen: "slice | npt.NDArray[np.intp]") -> "DemandPanel":
+        """Return the panel of the series at some places."""
+        places = np.arange(len(self.codes))[chosen]
         return replace(
             self,
-            codes=tuple(self.codes[row] for row in rows),
-            demand=self.demand[rows],
-            queued=self.queued[rows],
-            capacity=self.capacity[rows],
+            codes=tuple(self.codes[place] for place in places),
+            demand=self.demand[places],
+            queued=self.queued[places],
+            capacity=self.capacity[places],
         )
 
     def _sliced(self, hours: slice, start_at: dt.datetime) -> "DemandPanel":

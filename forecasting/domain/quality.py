@@ -45,7 +45,7 @@ class QualityRules:
         flat_times_before: how many times longer than ever before the stretch must be.
     """
 
-    min_history_h: int = WEEK_H
+    min_history_h: int = DAY_H
     short_gap_h: int = 3
     max_missing_share: float = 0.25
     stale_after_h: int = 3
@@ -115,11 +115,16 @@ def _judge(demand: Floats, rules: QualityRules) -> Verdict:
         verdict = Verdict(Method.LAST_VALUE, FallbackReason.STALE)
     elif len(demand) - int(known[0]) < rules.min_history_h:
         verdict = Verdict(simpler_method(demand, rules), FallbackReason.TOO_LITTLE_HISTORY)
-    elif np.isnan(demand[-WEEK_H:]).mean() > rules.max_missing_share:
+    elif np.isnan(_since(demand, int(known[0]))).mean() > rules.max_missing_share:
         verdict = Verdict(simpler_method(demand, rules), FallbackReason.GAP)
     elif _is_flat(demand[known], rules):
         verdict = Verdict(Method.LAST_VALUE, FallbackReason.FLAT_LINE)
     return verdict
+
+
+def _since(demand: Floats, first: int) -> Floats:
+    # before its first known hour a pool did not exist: that is no gap
+    return demand[max(first, len(demand) - WEEK_H) :]
 
 
 def _is_flat(values: Floats, rules: QualityRules) -> bool:

@@ -1,4 +1,4 @@
-"""Names the states of a forecast run and the scopes that are forecast."""
+"""Names the states of a forecast run and what is forecast."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -18,8 +18,24 @@ class Scope(StrEnum):
     """What a series adds up."""
 
     POOL = "pool"
+    SITE = "site"
     REGION = "region"
     GRID = "grid"
+
+
+class EnergyScope(StrEnum):
+    """Series of electricity that are forecast beside demand: one of a zone each."""
+
+    PRICE = "price"
+    CARBON = "carbon"
+
+
+class Target(StrEnum):
+    """What a model forecasts; each has a champion of its own."""
+
+    DEMAND = "demand"
+    PRICE = "price"
+    CARBON = "carbon"
 
 
 GRID_CODE = "grid"
@@ -39,6 +55,10 @@ class RunInfo:
         degraded_reason: why it is not READY, or "".
         fallbacks: series not forecast by the model -> method and reason.
         age: how long ago it was issued.
+        created_at: when it was computed.
+        horizon_h: leads 1 to this, hours.
+        trained_from: beginning of the model's data; None without a model.
+        steps: codes of how it was made, in order.
     """
 
     id: int
@@ -50,9 +70,13 @@ class RunInfo:
     degraded_reason: str
     fallbacks: Mapping[str, Mapping[str, str]]
     age: dt.timedelta
+    created_at: dt.datetime
+    horizon_h: int
+    trained_from: dt.datetime | None
+    steps: tuple[str, ...]
 
 
-def series_code(scope: Scope, code: str) -> str:
+def series_code(scope: Scope | EnergyScope, code: str) -> str:
     """Return the name under which a series is kept in a panel.
 
     >>> series_code(Scope.POOL, "beijing-gpu")
@@ -61,11 +85,13 @@ def series_code(scope: Scope, code: str) -> str:
     return f"{scope.value}:{code}"
 
 
-def scope_and_code(name: str) -> tuple[Scope, str]:
+def scope_and_code(name: str) -> tuple[Scope | EnergyScope, str]:
     """Return what a series' name was made of.
 
     >>> scope_and_code("region:CN-BJ")
     (<Scope.REGION: 'region'>, 'CN-BJ')
     """
     scope, _, code = name.partition(":")
+    if scope in set(EnergyScope):
+        return EnergyScope(scope), code
     return Scope(scope), code

@@ -3,13 +3,12 @@
 import datetime as dt
 
 from forecasting import selectors
-from forecasting.domain.runs import Scope, series_code
 from forecasting.domain.shortages import RISK_LEVEL, Shortage
 from monitoring import selectors as monitoring
-from monitoring.domain.alerts import AlertKind, Finding, Severity
-from monitoring.services import sync_alerts
-
-_LIKELY = 0.5
+from monitoring.domain.alerting.measures import Measurement, is_chosen
+from monitoring.domain.alerting.rules import AlertRule, Level, Metric
+from monitoring.domain.alerts import AlertKind
+from monitoring.services import follow_rules
 
 
 def sync_shortage_alerts(now: dt.datetime) -> int:
@@ -30,19 +29,20 @@ def sync_shortage_alerts(now: dt.datetime) -> int:
         if alert.kind == AlertKind.FORECAST_SHORTAGE
     )
     shortages, silent = selectors.forecast_shortages(now, already=open_regions)
-    return sync_alerts(
-        AlertKind.FORECAST_SHORTAGE,
-        [_finding(shortage) for shortage in shortages],
-        now,
-        unknown_scopes={series_code(Scope.REGION, code) for code in silent},
-    )
+    seen = [Measurement(code, None, region_code=code) for code in sorted(silent)]
+    seen += [_measurement(shortage) for shortage in shortages if shortage.code not in silent]
+
+    def measured(rule: AlertRule) -> list[Measurement]:
+        return [entry for entry in seen if is_chosen(rule, Level.REGION, entry.code)]
+
+    metrics = {Metric.FORECAST_SHORTAGE_PROBABILITY}
+    return sum(follow_rules(now, metrics=metrics, measured=measured).values())
 
 
-def _finding(shortage: Shortage) -> Finding:
-    is_likely = shortage.probability >= _LIKELY
-    return Finding(
-        scope=series_code(Scope.REGION, shortage.code),
-        severity=Severity.CRITICAL if is_likely else Severity.WARNING,
+def _measurement(shortage: Shortage) -> Measurement:
+    return Measurement(
+        code=shortage.code,
+        value=shortage.probability,
         region_code=shortage.code,
         detail={
             "region": shortage.code,

@@ -1,37 +1,48 @@
-"""Issues one forecast run per grid hour for all pools, regions and the grid."""
+"""Issues one forecast run per grid hour for all pools, sites, regions, the grid and electricity."""
 
 import datetime as dt
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from django.db import transaction
+import orjson
+from django.db import connection, transaction
 
 from controlplane.lib import events
-from controlplane.lib.units import HOUR, floor_hour
+from controlplane.lib.units import floor_hour
 from forecasting import selectors
-from forecasting.domain.accuracy import score_past_runs
-from forecasting.domain.fallback import Forecast, forecast_demand, run_state
+from forecasting.domain.fallback import Forecast, run_state
 from forecasting.domain.features import DAY_H
-from forecasting.domain.forecasters import QUANTILES
 from forecasting.domain.frames import Floats
 from forecasting.domain.quality import Method, count_reasons
-from forecasting.domain.runs import RunState, Scope, scope_and_code, series_code
-from forecasting.models import ForecastModel, ForecastPoint, ForecastRun
+from forecasting.domain.runs import RunState, scope_and_code
+from forecasting.models import ForecastModel, ForecastPath, ForecastRun
 from forecasting.services.alerting import sync_shortage_alerts
-from forecasting.services.history import History, read_history
-from forecasting.services.training import champion_model, train
+from forecasting.services.announced import sight_declarations
+from forecasting.services.history import read_history
+from forecasting.services.making import Made, make_demand, make_energy
+from forecasting.services.training import train
+from forecasting.services.watching import Watched, watch_runs
 
 logger = logging.getLogger(__name__)
 
-HISTORY_DAYS = 35
+HISTORY_DAYS = 49  # what the model looks back at
 KEPT = dt.timedelta(days=14)
-ACCURACY_WINDOW = dt.timedelta(days=7)
-ACCURACY_EVERY_H = 4
-HORIZON_H = DAY_H
+LONG_EVERY = dt.timedelta(hours=6)
+DAY_HORIZON_H = DAY_H
+LONG_HORIZON_H = 7 * DAY_H
+_LEVELS = len(selectors.QUANTILE_COLUMNS)
+_ROWS_PER_INSERT = 500
+_INSERT = """
+INSERT INTO forecasting_forecastpath
+    (run_id, scope, code, method, fallback_reason, declared, q05, q10, q50, q90, q95)
+SELECT %s, scope, code, method, reason, declared::float8[],
+       q05::float8[], q10::float8[], q50::float8[], q90::float8[], q95::float8[]
+FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+            %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+    AS v(scope, code, method, reason, declared, q05, q10, q50, q90, q95)
+"""
 
 
 def refresh_if_due(now: dt.datetime) -> ForecastRun | None:
@@ -48,12 +59,15 @@ def refresh_if_due(now: dt.datetime) -> ForecastRun | None:
     if ForecastRun.objects.filter(issued_at=floor_hour(now)).exists():
         return None
     if not ForecastModel.objects.exists():
-        train(now)
+        train(now, trigger="first")
     return refresh(now)
 
 
 def refresh(now: dt.datetime) -> ForecastRun | None:
-    """Forecast the 24 hours from the present grid hour on; a second call returns the first run.
+    """Forecast the hours from the present grid hour on; a second call returns the first run.
+
+    Every run reaches a day; one every six hours reaches a week, so that a week is never older than
+    that and the tables stay small.
 
     Args:
         now: present grid time; the run is issued at the beginning of its hour and knows the hours
@@ -69,95 +83,101 @@ def refresh(now: dt.datetime) -> ForecastRun | None:
     history = read_history(now, days=HISTORY_DAYS)
     if not history.panel.codes:
         return None
-    champion = champion_model()
-    model = champion[1] if champion else None
-    forecast = _with_other_names(
-        forecast_demand(history.panel, model, horizon_h=HORIZON_H), history
-    )
-    accuracy = _accuracy_until(issued_at, history)
-    run = _store(forecast, champion[0] if champion else None, accuracy, issued_at, now)
+    sight_declarations(history, now)
+    horizon_h = _horizon(issued_at)
+    made = make_demand(history, issued_at, horizon_h=horizon_h)
+    energy = make_energy(now, horizon_h=horizon_h, days=HISTORY_DAYS)
+    watched = watch_runs(history.panel, issued_at)
+    run = _store(made, energy, watched, issued_at, now)
     sync_shortage_alerts(now)
     return run
 
 
-def _with_other_names(forecast: Forecast, history: History) -> Forecast:
-    row_of = {code: row for row, code in enumerate(forecast.codes)}
-    rows = [row_of[same] for same in history.same_as.values()]
-    return replace(
-        forecast,
-        codes=(*forecast.codes, *history.same_as),
-        demand=np.concatenate([forecast.demand, forecast.demand[rows]]),
-        verdicts=(*forecast.verdicts, *(forecast.verdicts[row] for row in rows)),
-    )
-
-
-def _accuracy_until(issued_at: dt.datetime, history: History) -> dict[str, Any]:
-    issued = selectors.issued_points(
-        issued_at - ACCURACY_WINDOW, issued_at, every_h=ACCURACY_EVERY_H, scope=Scope.POOL
-    )
-    named = {
-        moment: {series_code(Scope.POOL, code): values for code, values in points.items()}
-        for moment, points in issued.items()
-    }
-    return score_past_runs(history.panel, named, quantiles=QUANTILES, horizon_h=HORIZON_H)
+def _horizon(issued_at: dt.datetime) -> int:
+    has_long = ForecastRun.objects.filter(
+        issued_at__gt=issued_at - LONG_EVERY, horizon_h__gte=LONG_HORIZON_H
+    ).exists()
+    return DAY_HORIZON_H if has_long else LONG_HORIZON_H
 
 
 @transaction.atomic
 def _store(
-    forecast: Forecast,
-    model: ForecastModel | None,
-    accuracy: dict[str, Any],
-    issued_at: dt.datetime,
-    now: dt.datetime,
+    made: Made, energy: Forecast, watched: Watched, issued_at: dt.datetime, now: dt.datetime
 ) -> ForecastRun:
-    state = run_state(forecast.verdicts)
-    by_model = any(verdict.method is Method.MODEL for verdict in forecast.verdicts)
-    used = model if by_model else None
     run, is_new = ForecastRun.objects.get_or_create(
         issued_at=issued_at,
-        defaults={
+        defaults=_facts_of(made)
+        | {
             "created_at": now,
-            "state": state,
-            "model": used,
-            "model_name": used.name if used else _most_used(forecast),
-            "model_version": used.version if used else "",
-            "trained_until": used.trained_until if used else None,
-            "degraded_reason": "" if state is RunState.READY else _reason(forecast),
-            "fallbacks": _fallbacks(forecast),
-            "accuracy": accuracy,
+            "fallbacks": _fallbacks(made.forecast) | _fallbacks(energy),
+            "accuracy": watched.accuracy,
+            "drift": watched.drift,
         },
     )
     if is_new:
-        ForecastPoint.objects.bulk_create(_points(forecast, run, issued_at), batch_size=1000)
+        _insert_paths(made.forecast, run.pk, made.declared)
+        _insert_paths(energy, run.pk, {})
         _forget_old_runs(now)
         events.publish("grid", {"kind": "forecast", "run_id": run.pk})
-        logger.info("forecast.issued", extra={"run": run.pk, "state": state.value})
+        logger.info("forecast.issued", extra={"run": run.pk, "state": run.state})
     return run
 
 
-def _points(
-    forecast: Forecast, run: ForecastRun, issued_at: dt.datetime
-) -> Iterator[ForecastPoint]:
-    for name, path, verdict in zip(forecast.codes, forecast.demand, forecast.verdicts, strict=True):
-        if verdict.method is Method.NONE:
-            continue
-        scope, code = scope_and_code(name)
-        for hour, values in enumerate(path):
-            yield ForecastPoint(
-                run=run,
-                scope=scope,
-                code=code,
-                valid_at=issued_at + hour * HOUR,
-                lead_h=hour + 1,
-                method=verdict.method,
-                fallback_reason=verdict.reason or "",
-                **_columns(values),
-            )
+def _facts_of(made: Made) -> dict[str, Any]:
+    forecast = made.forecast
+    state = run_state(forecast.verdicts)
+    by_model = any(verdict.method is Method.MODEL for verdict in forecast.verdicts)
+    used = made.model if by_model else None
+    return {
+        "state": state,
+        "horizon_h": forecast.demand.shape[1],
+        "model": used,
+        "model_name": used.name if used else _most_used(forecast),
+        "model_version": used.version if used else "",
+        "trained_from": used.trained_from if used else None,
+        "trained_until": used.trained_until if used else None,
+        "degraded_reason": "" if state is RunState.READY else _reason(forecast),
+        "steps": list(made.steps),
+        "declared": made.merged,
+    }
 
 
-def _columns(values: Floats) -> Mapping[str, float]:
-    names = selectors.QUANTILE_COLUMNS
-    return dict(zip(names, (float(value) for value in values), strict=True))
+def _insert_paths(forecast: Forecast, run_id: int, declared: dict[str, list[float]]) -> None:
+    """Store every series as one row, in few statements: thousands of pools within seconds."""
+    rows = [
+        (*_names(name), name, path, verdict)
+        for name, path, verdict in zip(
+            forecast.codes, forecast.demand, forecast.verdicts, strict=True
+        )
+        if verdict.method is not Method.NONE
+    ]
+    with connection.cursor() as cursor:
+        for first in range(0, len(rows), _ROWS_PER_INSERT):
+            part = rows[first : first + _ROWS_PER_INSERT]
+            levels = [[_array(path[:, q]) for _, _, _, path, _ in part] for q in range(_LEVELS)]
+            extra = [
+                _array(declared[name]) if name in declared else None for _, _, name, *_ in part
+            ]
+            columns: list[list[Any]] = [
+                [scope for scope, *_ in part],
+                [code for _, code, *_ in part],
+                [verdict.method.value for *_, verdict in part],
+                [verdict.reason.value if verdict.reason else "" for *_, verdict in part],
+                extra,
+                *levels,
+            ]
+            cursor.execute(_INSERT, [run_id, *columns])
+
+
+def _names(series: str) -> tuple[str, str]:
+    scope, code = scope_and_code(series)
+    return scope.value, code
+
+
+def _array(values: Floats | list[float]) -> str:
+    """Return numbers as PostgreSQL reads an array; far quicker than one parameter per number."""
+    numbers = np.ascontiguousarray(values, dtype=np.float64)
+    return "{" + orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].decode() + "}"
 
 
 def _fallbacks(forecast: Forecast) -> dict[str, dict[str, str]]:
@@ -181,5 +201,5 @@ def _most_used(forecast: Forecast) -> str:
 
 def _forget_old_runs(now: dt.datetime) -> None:
     old = ForecastRun.objects.filter(issued_at__lt=now - KEPT)
-    ForecastPoint.objects.filter(run__in=old).delete()
+    ForecastPath.objects.filter(run__in=old).delete()
     old.delete()

@@ -1,4 +1,4 @@
-"""Shows people the inventory, the present state, stored samples and alerts."""
+"""Shows people the inventory, the present state and stored samples."""
 
 import datetime as dt
 from dataclasses import asdict
@@ -10,13 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from controlplane.auth.permissions import MayViewGrid, require_actor
-from controlplane.auth.roles import Permission
+from controlplane.auth.permissions import MayViewGrid
 from controlplane.lib import clock
-from controlplane.lib.bodies import StrictJSONParser
 from controlplane.lib.errors import InvalidField
 from controlplane.lib.problems import CONTENT_TYPE
-from monitoring import selectors, services
+from monitoring import selectors
 from monitoring.api import schemas
 from monitoring.api.shapes import pool_load, region_load
 from monitoring.domain.columns import parse_time
@@ -37,7 +35,7 @@ class RegionsView(APIView):
         summary="List regions with their load",
         responses=schemas.RegionListOut,
     )
-    def get(self, request: Request) -> Response:  # noqa: ARG002
+    def get(self, request: Request) -> Response:
         """Return every region, those without pools among them."""
         now = clock.now()
         loads = {reading.region: region_load(reading) for reading in selectors.region_states(now)}
@@ -51,7 +49,7 @@ class SitesView(APIView):
     permission_classes = (MayViewGrid,)
 
     @extend_schema(operation_id="sites_list", summary="List sites", responses=schemas.SiteListOut)
-    def get(self, request: Request) -> Response:  # noqa: ARG002
+    def get(self, request: Request) -> Response:
         """Return every site."""
         return Response({"sites": [asdict(info) for info in selectors.sites()]})
 
@@ -93,7 +91,7 @@ class PoolView(APIView):
         summary="Show one pool",
         responses={200: schemas.PoolOut, **_NOT_FOUND},
     )
-    def get(self, request: Request, code: str) -> Response:  # noqa: ARG002
+    def get(self, request: Request, code: str) -> Response:
         """Return one pool."""
         info = _pool_or_404(code)
         readings = selectors.pool_states(clock.now(), pool_code=code)
@@ -123,65 +121,6 @@ class PoolSamplesView(APIView):
         samples = selectors.samples_of(info.code, since, limit=limit + 1)
         following = samples[limit]["measured_at"] if len(samples) > limit else None
         return Response({"pool": code, "samples": samples[:limit], "next_since": following})
-
-
-class AlertsView(APIView):
-    """`GET /api/v1/alerts`."""
-
-    permission_classes = (MayViewGrid,)
-
-    @extend_schema(
-        operation_id="alerts_list",
-        summary="List alerts",
-        parameters=[
-            OpenApiParameter(
-                "state",
-                str,
-                enum=["firing", "open", "all"],
-                description="firing (default), open (the pending ones too), all (newest 200)",
-            )
-        ],
-        responses=schemas.AlertListOut,
-    )
-    def get(self, request: Request) -> Response:
-        """Return alerts, newest first."""
-        now = clock.now()
-        state = request.query_params.get("state", "firing")
-        if state == "all":
-            alerts = selectors.recent_alerts(now)
-        elif state in ("firing", "open"):
-            alerts = selectors.open_alerts(now, include_pending=state == "open")
-        else:
-            raise InvalidField("state", "it is firing, open or all")
-        return Response({"as_of": now, "alerts": [asdict(alert) for alert in alerts]})
-
-
-class AcknowledgeView(APIView):
-    """`POST /api/v1/alerts/{id}/acknowledge`."""
-
-    permission_classes = (MayViewGrid,)
-    parser_classes = (StrictJSONParser,)
-
-    @extend_schema(
-        operation_id="alerts_acknowledge",
-        summary="Say that you take care of an alert",
-        request=schemas.AcknowledgeIn,
-        responses={
-            200: schemas.AlertOut,
-            (403, CONTENT_TYPE): schemas.ProblemOut,
-            **_NOT_FOUND,
-            (409, CONTENT_TYPE): schemas.ProblemOut,
-        },
-    )
-    def post(self, request: Request, alert_id: int) -> Response:
-        """Acknowledge an open alert; again by the same person, it changes nothing."""
-        actor = require_actor(request.user, Permission.ACKNOWLEDGE_ALERT)
-        body = schemas.AcknowledgeIn(data=request.data)
-        body.is_valid(raise_exception=True)
-        alert = services.acknowledge_alert(
-            actor, alert_id, comment=body.validated_data["comment"], now=clock.now()
-        )
-        return Response(asdict(alert))
 
 
 def _pool_or_404(code: str) -> PoolInfo:

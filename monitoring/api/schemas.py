@@ -169,30 +169,6 @@ class SampleOut(serializers.Serializer[Any]):
     source = serializers.CharField()  # type: ignore[assignment]
 
 
-class AlertOut(serializers.Serializer[Any]):
-    """An alert."""
-
-    id = serializers.IntegerField()
-    kind = serializers.CharField()
-    severity = serializers.CharField()
-    scope = serializers.CharField()
-    region_code = serializers.CharField(allow_blank=True)
-    state = serializers.CharField()
-    detail = serializers.DictField()
-    pending_at = serializers.DateTimeField()
-    fired_at = serializers.DateTimeField(allow_null=True)
-    resolved_at = serializers.DateTimeField(allow_null=True)
-    acknowledged_at = serializers.DateTimeField(allow_null=True)
-    acknowledged_by = serializers.CharField(allow_blank=True)
-    comment = serializers.CharField(allow_blank=True)
-
-
-class AcknowledgeIn(serializers.Serializer[Any]):
-    """What the person is going to do about the alert."""
-
-    comment = serializers.CharField(max_length=500, allow_blank=True, required=False, default="")
-
-
 class TallyOut(serializers.Serializer[Any]):
     """What became of every sample that the provider ever sent."""
 
@@ -201,6 +177,7 @@ class TallyOut(serializers.Serializer[Any]):
     duplicate = serializers.IntegerField()
     conflict = serializers.IntegerField()
     rejected = serializers.IntegerField()
+    shed = serializers.IntegerField(help_text="requests turned away unread; each counts as one")
     rejected_by_reason = serializers.DictField(child=serializers.IntegerField())
     last_batch_at = serializers.DateTimeField(allow_null=True)
 
@@ -209,15 +186,6 @@ class OwnPoolOut(PoolLoadOut):
     """One of the provider's own pools, as the grid knows it."""
 
     pool = serializers.CharField()
-
-
-class ProviderStatusOut(serializers.Serializer[Any]):
-    """A provider's own state."""
-
-    provider = serializers.CharField()
-    as_of = serializers.DateTimeField()
-    tally = TallyOut()
-    pools = OwnPoolOut(many=True)
 
 
 class RegionListOut(serializers.Serializer[Any]):
@@ -246,13 +214,6 @@ class SampleListOut(serializers.Serializer[Any]):
     pool = serializers.CharField()
     samples = SampleOut(many=True)
     next_since = serializers.DateTimeField(allow_null=True)
-
-
-class AlertListOut(serializers.Serializer[Any]):
-    """Alerts, newest first."""
-
-    as_of = serializers.DateTimeField()
-    alerts = AlertOut(many=True)
 
 
 _SAMPLE = {

@@ -17,20 +17,18 @@ from rest_framework.views import APIView
 from controlplane.auth.permissions import IsProvider, MayViewGrid, provider_of, require_actor
 from controlplane.auth.roles import Permission
 from controlplane.lib import clock
-from controlplane.lib.bodies import UnsupportedFormat, content_encoding, read_body
 from controlplane.lib.errors import ErrorKind, GridError
 from controlplane.lib.problems import CONTENT_TYPE, problem
 from monitoring import senders
-from monitoring.api import schemas
+from monitoring.api import noticing, pushed, schemas
+from monitoring.api.pushed import JSON, PROTOBUF
 from monitoring.domain.mapping import write_rules
 from monitoring.domain.points import PointReport, Points
 from monitoring.domain.samples import live_window
-from monitoring.formats import bounded, otlp_json, otlp_protobuf, remote_write
+from monitoring.formats import otlp_protobuf, remote_write
+from monitoring.formats.heads import HeadMemory
 
-PROTOBUF = "application/x-protobuf"
-JSON = "application/json"
 _KEPT_HEADERS = ("Retry-After", "WWW-Authenticate")
-_OTLP_JSON_BYTES = 8 * 1024 * 1024
 
 
 class IfMatchMissing(GridError):
@@ -43,15 +41,15 @@ class IfMatchMissing(GridError):
 class AnyAccept(BaseContentNegotiation):
     """Takes no notice of Accept: the answer's form follows from the request's."""
 
-    def select_parser(self, request: Request, parsers: Any) -> Any:  # noqa: ARG002 (DRF's)
+    def select_parser(self, request: Request, parsers: Any) -> Any:
         """Return the first parser; it is not used."""
         return parsers[0]
 
     def select_renderer(
         self,
-        request: Request,  # noqa: ARG002 (DRF's)
+        request: Request,
         renderers: Iterable[BaseRenderer],
-        format_suffix: str | None = None,  # noqa: ARG002 (DRF's)
+        format_suffix: str | None = None,
     ) -> tuple[BaseRenderer, str]:
         """Return the first renderer."""
         renderer = next(iter(renderers))
@@ -78,12 +76,11 @@ class RemoteWriteView(APIView):
     def post(self, request: Request) -> HttpResponse:
         """Store one write request."""
         provider_code = provider_of(request)
-        message = _message_of(request.META.get("CONTENT_TYPE", ""))
-        if content_encoding(request) != "snappy":
-            raise UnsupportedFormat("Send the body with Content-Encoding: snappy.")
-        body = bounded.unpack_snappy(read_body(request._request))  # noqa: SLF001 (not to be parsed)
-        points = remote_write.decode(body, message)
-        report = _take(points, provider_code)
+        message = pushed.message_of(request.META.get("CONTENT_TYPE", ""))
+        body = pushed.unpack_write(request._request)  # noqa: SLF001 (not to be parsed)
+        heads = senders.memory_of(provider_code).heads
+        points = remote_write.decode(body, message, heads)
+        report = _take(points, provider_code, heads)
         return _answer_write(report, message)
 
 
@@ -106,12 +103,12 @@ class OtlpMetricsView(APIView):
     def post(self, request: Request) -> HttpResponse:
         """Store one export request."""
         provider_code = provider_of(request)
-        is_json = _is_json(request)
-        report = _take(_read_otlp(request, is_json=is_json), provider_code)
+        points = pushed.read_otlp(request._request)  # noqa: SLF001 (not to be parsed)
+        report = _take(points, provider_code)
         message = ""
         if not report.is_clean:
             message = f"{report.errors_total} data points were refused; {report.first_reason}"
-        if is_json:
+        if pushed.kind_of(request._request) == JSON:  # noqa: SLF001
             partial = {"rejectedDataPoints": str(report.errors_total), "errorMessage": message}
             return Response({} if report.is_clean else {"partialSuccess": partial})
         body = otlp_protobuf.encode_partial_success(report.errors_total, message)
@@ -122,7 +119,7 @@ class OtlpMetricsView(APIView):
         response = super().handle_exception(exc)
         message = str(response.data.get("detail", "")) if response.data else ""
         headers = {name: response[name] for name in _KEPT_HEADERS if name in response}
-        if _kind_of(self.request) == PROTOBUF:
+        if pushed.kind_of(self.request) == PROTOBUF:
             body = otlp_protobuf.encode_status(message)
             return HttpResponse(  # type: ignore[return-value]  # DRF passes it on as it is
                 body, status=response.status_code, content_type=PROTOBUF, headers=headers
@@ -153,7 +150,7 @@ class MappingView(APIView):
     permission_classes = (MayViewGrid,)
 
     @extend_schema(operation_id="mapping_read", summary="See the mapping", responses=MappingOut)
-    def get(self, request: Request, code: str) -> Response:  # noqa: ARG002 (Django's)
+    def get(self, request: Request, code: str) -> Response:
         """Return a provider's mapping; its ETag is what a change must name."""
         return _mapping_answer(senders.mapping_of(code))
 
@@ -182,23 +179,14 @@ class MappingView(APIView):
         )
 
 
-def _take(points: Points, provider_code: str) -> PointReport:
+def _take(points: Points, provider_code: str, heads: HeadMemory | None = None) -> PointReport:
     now = clock.now()
     window = live_window(now, rate=settings.GRID_CLOCK.rate)
-    return senders.take_points(points, provider_code=provider_code, now=now, window=window)
-
-
-def _message_of(content_type: str) -> remote_write.Message:
-    kind, _, parameters = content_type.partition(";")
-    name, _, value = parameters.strip().partition("=")
-    if kind.strip().lower() == PROTOBUF:
-        if not name:
-            return remote_write.Message.V1
-        if name.strip().lower() == "proto" and value.strip() in set(remote_write.Message):
-            return remote_write.Message(value.strip())
-    raise UnsupportedFormat(
-        "Send application/x-protobuf, with proto=io.prometheus.write.v2.Request for 2.0."
+    report = senders.take_points(
+        points, provider_code=provider_code, now=now, window=window, heads=heads
     )
+    noticing.notice_points(provider_code, points, report, now)
+    return report
 
 
 def _answer_write(report: PointReport, message: remote_write.Message) -> HttpResponse:
@@ -216,30 +204,6 @@ def _answer_write(report: PointReport, message: remote_write.Message) -> HttpRes
     del counts["rejected_by_reason"]
     body = problem(400, "samples-refused", detail, **counts)
     return Response(body, status=400, content_type=CONTENT_TYPE, headers=headers)
-
-
-def _kind_of(request: Request) -> str:
-    kind: str = request.META.get("CONTENT_TYPE", "")
-    return kind.partition(";")[0].strip().lower()
-
-
-def _is_json(request: Request) -> bool:
-    kind = _kind_of(request)
-    if kind not in (PROTOBUF, JSON):
-        raise UnsupportedFormat("Send application/x-protobuf or application/json.")
-    return kind == JSON
-
-
-def _read_otlp(request: Request, *, is_json: bool) -> Points:
-    encoding = content_encoding(request)
-    if encoding not in ("identity", "gzip"):
-        raise UnsupportedFormat("Send the body plain or with Content-Encoding: gzip.")
-    body = read_body(request._request)  # noqa: SLF001 (DRF's own would parse)
-    if encoding == "gzip":
-        # as JSON a byte costs more memory than as protobuf
-        limit = _OTLP_JSON_BYTES if is_json else bounded.MAX_DECODED_BYTES
-        body = bounded.unpack_gzip(body, limit=limit)
-    return otlp_json.decode(body) if is_json else otlp_protobuf.decode(body)
 
 
 def _mapping_answer(mapping: senders.MappingView) -> Response:

@@ -8,11 +8,12 @@ from typing import Any
 
 
 class AlertKind(StrEnum):
-    """What kind of trouble an alert speaks of."""
+    """The rules that the grid brings along; an alert's kind is the name of its rule."""
 
     PROVIDER_SILENT = "PROVIDER_SILENT"
     CAPACITY_SHORTAGE = "CAPACITY_SHORTAGE"
     FORECAST_SHORTAGE = "FORECAST_SHORTAGE"
+    WATCHDOG = "WATCHDOG"
 
 
 class Severity(StrEnum):
@@ -47,14 +48,6 @@ class HoldTimes:
     before_resolving: dt.timedelta
 
 
-HOLD_TIMES: Mapping[AlertKind, HoldTimes] = {
-    # a pool's own limit of staleness has passed already when silence is first seen
-    AlertKind.PROVIDER_SILENT: HoldTimes(dt.timedelta(minutes=5), dt.timedelta(minutes=5)),
-    AlertKind.CAPACITY_SHORTAGE: HoldTimes(dt.timedelta(minutes=15), dt.timedelta(minutes=30)),
-    AlertKind.FORECAST_SHORTAGE: HoldTimes(dt.timedelta(0), dt.timedelta(hours=1)),
-}
-
-
 @dataclass(frozen=True)
 class Finding:
     """Trouble of one kind in one scope, seen at one look.
@@ -74,13 +67,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Spell:
-    """The life of one alert so far; RESOLVED is its end."""
+    """The life of one alert so far; RESOLVED is its end, `unknown_since` marks missing data."""
 
     state: AlertState
     pending_at: dt.datetime
     fired_at: dt.datetime | None = None
     quiet_since: dt.datetime | None = None
     resolved_at: dt.datetime | None = None
+    unknown_since: dt.datetime | None = None
 
 
 def advance(
@@ -94,7 +88,7 @@ def advance(
     Args:
         spell: the spell that is open in the scope, or None.
         seen: what the look showed.
-        hold: hold times of the alert's kind.
+        hold: hold times of the alert's rule.
         now: time of the look.
 
     Returns:
@@ -104,21 +98,27 @@ def advance(
         if seen is not Observation.TROUBLE:
             return spell
         return _fire_when_due(Spell(AlertState.PENDING, pending_at=now), hold, now)
+    if seen is Observation.UNKNOWN:
+        return replace(spell, quiet_since=None, unknown_since=spell.unknown_since or now)
+    spell = replace(spell, unknown_since=None)
     if spell.state is AlertState.PENDING:
         return _advance_pending(spell, seen, hold, now)
     return _advance_firing(spell, seen, hold, now)
 
 
+def end(spell: Spell, *, now: dt.datetime) -> Spell:
+    """Return an open spell ended without waiting for quiet, because nobody looks any more."""
+    return replace(spell, state=AlertState.RESOLVED, resolved_at=now, unknown_since=None)
+
+
 def _advance_pending(spell: Spell, seen: Observation, hold: HoldTimes, now: dt.datetime) -> Spell:
     if seen is Observation.TROUBLE:
         return _fire_when_due(spell, hold, now)
-    if seen is Observation.CLEAR:
-        return replace(spell, state=AlertState.RESOLVED, resolved_at=now)
-    return spell
+    return replace(spell, state=AlertState.RESOLVED, resolved_at=now)
 
 
 def _advance_firing(spell: Spell, seen: Observation, hold: HoldTimes, now: dt.datetime) -> Spell:
-    if seen is not Observation.CLEAR:
+    if seen is Observation.TROUBLE:
         return replace(spell, quiet_since=None)
     quiet_since = spell.quiet_since or now
     if now - quiet_since < hold.before_resolving:

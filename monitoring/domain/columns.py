@@ -49,10 +49,10 @@ def read_batch(
     for position, reason in (row_faults or {}).items():
         fault[position] = REASONS.index(reason)
     notes = _Notes(fault, fault_field)
-    pool = _read_pools(columns["pool"], notes)
+    pools, pool_ref = _read_pools(columns["pool"], notes)
     measured_us = _read_times(columns["measured_at"], notes)
     values = {name: _read_numbers(name, columns.get(name), size, notes) for name in FIELD_NAMES}
-    return Batch(pool, measured_us, values, fault, fault_field)
+    return Batch(pools, pool_ref, measured_us, values, fault, fault_field)
 
 
 class _Notes:
@@ -68,33 +68,37 @@ class _Notes:
             self.fault_field[position] = FAULT_FIELDS.index(field)
 
 
-def _read_pools(
-    column: Sequence[object], notes: _Notes
-) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
-    pools = np.empty(len(column), dtype=object)
+def _read_pools(column: Sequence[object], notes: _Notes) -> tuple[tuple[str, ...], IntArray]:
+    if set(map(type, column)) <= {str} and "" not in column:
+        ordinals = {code: ordinal for ordinal, code in enumerate(dict.fromkeys(column))}
+        refs = map(ordinals.__getitem__, column)
+        return tuple(ordinals), np.fromiter(refs, np.int64, len(column))  # type: ignore[arg-type]
+    known: dict[str, int] = {}
+    pool_ref = np.full(len(column), -1, np.int64)
     for position, value in enumerate(column):
         if type(value) is str and value:
-            pools[position] = value
+            pool_ref[position] = known.setdefault(value, len(known))
         else:
-            pools[position] = ""
             is_absent = value is None or value == ""
             notes.add(position, Reason.MISSING if is_absent else Reason.UNKNOWN_POOL, "pool")
-    return pools
+    return tuple(known), pool_ref
 
 
 def _read_times(column: Sequence[object], notes: _Notes) -> IntArray:
-    known: dict[str, int | None] = {}
+    # ticks come many times: each text is read once
+    known = {
+        value: None if (parsed := parse_time(value)) is None else to_us(parsed)
+        for value in {value for value in column if type(value) is str}
+    }
+    moments = [known.get(value) if type(value) is str else None for value in column]
+    if None not in moments:
+        return np.array(moments, np.int64)
     times = np.zeros(len(column), np.int64)
-    for position, value in enumerate(column):
-        if type(value) is str:
-            if value not in known:
-                parsed = parse_time(value)
-                known[value] = None if parsed is None else to_us(parsed)
-            moment = known[value]
-            if moment is not None:
-                times[position] = moment
-                continue
-        notes.add(position, Reason.MISSING if value is None else Reason.BAD_TIME, "measured_at")
+    for position, (value, moment) in enumerate(zip(column, moments, strict=True)):
+        if moment is None:
+            notes.add(position, Reason.MISSING if value is None else Reason.BAD_TIME, "measured_at")
+        else:
+            times[position] = moment
     return times
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 WEEK = dt.timedelta(days=7)
 SAMPLE_TABLE = "monitoring_sample"
-POINT_TABLE = "monitoring_point"
+POINT_TABLE = "monitoring_pointblock"
 # a Monday
 _ORIGIN = dt.datetime(1970, 1, 5, tzinfo=dt.UTC)
 

@@ -1,10 +1,13 @@
 """Decides which points of standard senders are taken, and accounts for every one of them."""
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
+from itertools import accumulate
+from typing import overload
 from uuid import UUID
 
 import numpy as np
@@ -29,6 +32,7 @@ class PointFault(StrEnum):
     TOO_MANY_LABELS = "too-many-labels"
     MIXED_SERIES = "samples-and-histograms"
     HISTOGRAM = "unsupported-histogram"
+    BAD_BUCKETS = "bad-buckets"
     BAD_TIME = "bad-time"
     NO_VALUE = "no-value"
     TOO_OLD = "too-old"
@@ -44,7 +48,8 @@ WORDS: Mapping[PointFault, str] = {
     PointFault.BAD_LABELS: "a label is empty, repeated, too long or not clean text",
     PointFault.TOO_MANY_LABELS: f"a series has at most {MAX_LABELS} labels",
     PointFault.MIXED_SERIES: "one series holds samples or histograms, not both",
-    PointFault.HISTOGRAM: "native histograms are not stored here",
+    PointFault.HISTOGRAM: "native and exponential histograms are not stored here",
+    PointFault.BAD_BUCKETS: "the buckets are too many, not in order, or do not add up to the count",
     PointFault.BAD_TIME: "the point has no time that can be read",
     PointFault.NO_VALUE: "the point has no value",
     PointFault.TOO_OLD: "the time is before what is taken",
@@ -69,9 +74,11 @@ class Points:
             makes two points here, a sample of remote-write one.
         is_histogram: (n,) bool, whether it stands for a native histogram.
         skipped_exemplars: exemplars that came along; they are not stored.
+        spelling: (k,) int64, the number under which the decoder remembers the spelling of each
+            series, -1 for none; None when nothing is remembered.
     """
 
-    series: tuple[Labels, ...]
+    series: Sequence[Labels]
     series_of: IntArray
     measured_us: IntArray
     value: FloatArray
@@ -79,9 +86,33 @@ class Points:
     origin: IntArray
     is_histogram: BoolArray
     skipped_exemplars: int = 0
+    spelling: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self.series_of)
+
+
+class ChainedSeries(Sequence[Labels]):
+    """The label sets of several requests one after the other; none is read before it is asked."""
+
+    def __init__(self, parts: Sequence[Sequence[Labels]]) -> None:
+        self._parts = parts
+        self._starts = [0, *accumulate(map(len, parts))]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    @overload
+    def __getitem__(self, position: int) -> Labels: ...
+    @overload
+    def __getitem__(self, position: slice) -> list[Labels]: ...
+    def __getitem__(self, position: int | slice) -> Labels | list[Labels]:
+        """Return a label set, or several."""
+        if isinstance(position, slice):
+            return [self[at] for at in range(*position.indices(len(self)))]
+        at = range(len(self))[position]
+        part = bisect_right(self._starts, at) - 1
+        return self._parts[part][at - self._starts[part]]
 
 
 @dataclass(frozen=True)
@@ -163,8 +194,7 @@ def report_on(points: Points, fault: CodeArray, accepted: BoolArray) -> PointRep
         Counts of the sender's items: an item with a faulty point is faulty, one with a new point
         is new.
     """
-    items, first = np.unique(points.origin, return_index=True)
-    item_of = np.searchsorted(items, points.origin)
+    items, first, item_of = _items(points.origin)
     worst = np.full(len(items), NO_FAULT, np.int64)
     # the first fault of an item speaks for it
     faulty = np.flatnonzero(fault != NO_FAULT)[::-1]
@@ -189,6 +219,14 @@ def report_on(points: Points, fault: CodeArray, accepted: BoolArray) -> PointRep
         ),
         rejected_by_reason={reason.value: count for reason, count in counts.items()},
     )
+
+
+def _items(origin: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    if (origin[1:] > origin[:-1]).all():
+        each = np.arange(len(origin))
+        return origin, each, each
+    items, first = np.unique(origin, return_index=True)
+    return items, first, np.searchsorted(items, origin)
 
 
 def _error(points: Points, item: int, position: int, fault: PointFault) -> PointError:

@@ -32,11 +32,11 @@ def demand_means(sums: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         `pool, region, hour_at` (UTC), `demand, allocated, queued, capacity` (units, means over the
-        good samples; NaN in an hour without one), `good_share` (0-1) and `samples`, in order of
-        pool and hour.
+        good samples; NaN in an hour without one), `good_share` (0-1) and `samples`, in the
+        order of the rows.
     """
     good = sums["good_samples"].where(sums["good_samples"] > 0)
-    means = pd.DataFrame(
+    return pd.DataFrame(
         {
             "pool": sums["pool"],
             "region": sums["region"],
@@ -50,7 +50,6 @@ def demand_means(sums: pd.DataFrame) -> pd.DataFrame:
         },
         columns=list(HOUR_COLUMNS),
     )
-    return means.sort_values(["pool", "hour_at"], ignore_index=True)
 
 
 def energy_means(sums: pd.DataFrame) -> pd.DataFrame:
@@ -62,7 +61,7 @@ def energy_means(sums: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         `pool, region, hour_at` (UTC), `price_per_unit_h` (USD), `carbon_g_per_kwh`, `power_kw`;
-        NaN where nothing was reported, in order of pool and hour.
+        NaN where nothing was reported, in the order of the rows.
     """
     parts = (("price_per_unit_h", "price"), ("carbon_g_per_kwh", "carbon"), ("power_kw", "power"))
     means = sums[["pool", "region", "hour_at"]].copy()
@@ -70,7 +69,7 @@ def energy_means(sums: pd.DataFrame) -> pd.DataFrame:
         count = sums[f"{part}_samples"]
         total = sums["power_kw_sum" if part == "power" else f"{part}_sum"]
         means[name] = total / count.where(count > 0)
-    return means.sort_values(["pool", "hour_at"], ignore_index=True)
+    return means
 
 
 def add_up_hours(means: pd.DataFrame) -> pd.DataFrame:

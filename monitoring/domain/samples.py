@@ -1,9 +1,10 @@
 """Decides which samples of a batch are taken, with which quality, and why the others are not."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,14 @@ MAX_AGE_WALL = dt.timedelta(hours=1)
 MAX_AHEAD_WALL = dt.timedelta(seconds=5)
 # a sum of parts may miss its whole by rounding alone
 ROUNDING = 1e-9
+
+
+class Source(StrEnum):
+    """Where a sample came from."""
+
+    PROVIDER = "provider"
+    HISTORY = "history"
+    SENDER = "sender"
 
 
 class Quality(StrEnum):
@@ -56,6 +65,9 @@ class QualityRule(StrEnum):
     OVER_CLAIM = "over-claim"
     PARTIAL_TICK = "partial-tick"
     CARRIED_FORWARD = "carried-forward"
+    UNIT_JUMP = "unit-jump"
+    NOT_A_COUNT = "not-a-count"
+    FLAT_LINE = "flat-line"
 
 
 @dataclass(frozen=True)
@@ -86,6 +98,8 @@ FIELD_NAMES = tuple(field.name for field in FIELDS)
 # what a refusal can name, in the order in which a sample's first fault is found
 FAULT_FIELDS = ("", "pool", "measured_at", *FIELD_NAMES)
 REASONS = tuple(Reason)
+# Stored samples hold positions in these three: what is new goes to the end.
+SOURCES = tuple(Source)
 QUALITIES = tuple(Quality)
 RULES = tuple(QualityRule)
 NO_FAULT = -1
@@ -104,7 +118,8 @@ class Batch:
     """Samples as columns of equal length n, read but not yet judged.
 
     Attributes:
-        pool: (n,) object, pool codes; an unreadable one is "".
+        pools: the pool codes that the batch names, each once.
+        pool_ref: (n,) int64, position in `pools`; -1 where unreadable.
         measured_us: (n,) int64, microseconds since 1970 UTC; 0 where unreadable.
         values: field name to (n,) float64; NaN = not reported.
         fault: (n,) int16, position in `REASONS`, or `NO_FAULT`.
@@ -113,7 +128,8 @@ class Batch:
             None = as the provider sent them.
     """
 
-    pool: npt.NDArray[np.object_]
+    pools: tuple[str, ...]
+    pool_ref: IntArray
     measured_us: IntArray
     values: Mapping[str, FloatArray]
     fault: CodeArray
@@ -121,7 +137,7 @@ class Batch:
     rule: CodeArray | None = None
 
     def __len__(self) -> int:
-        return len(self.pool)
+        return len(self.pool_ref)
 
 
 @dataclass(frozen=True)
@@ -187,8 +203,11 @@ def judge(batch: Batch, *, pools: Mapping[str, PoolTerms], window: Window) -> Ve
         The samples taken, with their quality, and the first fault of each of the others.
     """
     fault, fault_field = batch.fault.copy(), batch.fault_field.copy()
-    terms = [pools.get(code) for code in batch.pool.tolist()]
-    is_unknown = np.fromiter((term is None for term in terms), bool, len(terms))
+    # one look-up for each pool that is named; the last entry is for the unreadable (-1)
+    terms = [*(pools.get(code, _NOBODYS) for code in batch.pools), _NOBODYS]
+    pool_id = np.fromiter((term.pool_id for term in terms), np.int64, len(terms))[batch.pool_ref]
+    contract = np.fromiter((term.contract for term in terms), np.float64, len(terms))
+    is_unknown = pool_id == _NOBODYS.pool_id
     _blame(fault, fault_field, is_unknown, Reason.UNKNOWN_POOL, "pool")
     too_old = batch.measured_us < to_us(window.oldest)
     too_new = batch.measured_us > to_us(window.newest)
@@ -203,22 +222,66 @@ def judge(batch: Batch, *, pools: Mapping[str, PoolTerms], window: Window) -> Ve
         _blame(fault, fault_field, np.abs(column) > LARGEST, Reason.TOO_LARGE, field.name)
 
     index = np.flatnonzero(fault == NO_FAULT)
-    kept = [term for position in index.tolist() if (term := terms[position]) is not None]
-    values = {name: column[index] for name, column in batch.values.items()}
-    contract = np.fromiter((term.contract for term in kept), np.float64, len(kept))
-    rule = _quality_rule(values, contract)
+    # almost always everything is taken, and then nothing has to be copied
+    chosen = slice(None) if len(index) == len(fault) else index
+    values = {name: column[chosen] for name, column in batch.values.items()}
+    rule = _quality_rule(values, contract[batch.pool_ref[chosen]])
     if batch.rule is not None:
         is_plausible = rule == RULES.index(QualityRule.NONE)
-        rule[is_plausible] = batch.rule[index][is_plausible]
+        rule[is_plausible] = batch.rule[chosen][is_plausible]
     return Verdict(
         index=index,
-        pool_id=np.fromiter((term.pool_id for term in kept), np.int64, len(kept)),
-        measured_us=batch.measured_us[index],
+        pool_id=pool_id[chosen],
+        measured_us=batch.measured_us[chosen],
         values=values,
-        quality=_QUALITY_OF_RULE[rule],
+        quality=QUALITY_OF_RULE[rule],
         rule=rule,
         fault=fault,
         fault_field=fault_field,
+    )
+
+
+def join_verdicts(parts: Sequence[Verdict]) -> Verdict:
+    """Return the verdicts of several batches as the one of all of them, one after the other.
+
+    Args:
+        parts: at least one; `index` and `fault` of the result count through all batches.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    shifts = accumulate((len(part.fault) for part in parts), initial=0)
+    return Verdict(
+        index=np.concatenate(
+            [part.index + shift for part, shift in zip(parts, shifts, strict=False)]
+        ),
+        pool_id=np.concatenate([part.pool_id for part in parts]),
+        measured_us=np.concatenate([part.measured_us for part in parts]),
+        values={
+            name: np.concatenate([part.values[name] for part in parts]) for name in FIELD_NAMES
+        },
+        quality=np.concatenate([part.quality for part in parts]),
+        rule=np.concatenate([part.rule for part in parts]),
+        fault=np.concatenate([part.fault for part in parts]),
+        fault_field=np.concatenate([part.fault_field for part in parts]),
+    )
+
+
+def take_verdict(verdict: Verdict, chosen: IntArray) -> Verdict:
+    """Return what was decided about some of the samples that are taken.
+
+    Args:
+        verdict: m samples are taken.
+        chosen: (c,) int64, positions among these.
+    """
+    return Verdict(
+        index=verdict.index[chosen],
+        pool_id=verdict.pool_id[chosen],
+        measured_us=verdict.measured_us[chosen],
+        values={name: column[chosen] for name, column in verdict.values.items()},
+        quality=verdict.quality[chosen],
+        rule=verdict.rule[chosen],
+        fault=verdict.fault,
+        fault_field=verdict.fault_field,
     )
 
 
@@ -233,7 +296,7 @@ def first_of_each(pool_id: IntArray, measured_us: IntArray) -> tuple[IntArray, I
         (k,) positions of the first sample of each key, sorted by pool and time, and
         (m,) for each sample the position in that list of the first one with its key.
     """
-    order = np.lexsort((np.arange(len(pool_id)), measured_us, pool_id))
+    order = _order_of(pool_id, measured_us)
     pool_sorted, time_sorted = pool_id[order], measured_us[order]
     is_first = np.ones(len(order), bool)
     is_first[1:] = (pool_sorted[1:] != pool_sorted[:-1]) | (time_sorted[1:] != time_sorted[:-1])
@@ -255,14 +318,32 @@ def to_us(moment: dt.datetime) -> int:
     return (moment - _EPOCH) // dt.timedelta(microseconds=1)
 
 
+def moment_of(us: int) -> dt.datetime:
+    """Return the moment so many microseconds after 1970 UTC, exactly."""
+    return _EPOCH + dt.timedelta(microseconds=us)
+
+
 _QUALITY_NAMES = {
     QualityRule.NONE: Quality.GOOD,
     QualityRule.CARRIED_FORWARD: Quality.SUBSTITUTED,
 }
-_QUALITY_OF_RULE = np.array(
+QUALITY_OF_RULE = np.array(
     [QUALITIES.index(_QUALITY_NAMES.get(rule, Quality.SUSPECT)) for rule in RULES], np.int16
 )
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_NOBODYS = PoolTerms(pool_id=-1, contract=0.0)
+_LARGEST_KEY = 2**62
+
+
+def _order_of(pool_id: IntArray, measured_us: IntArray) -> IntArray:
+    if len(pool_id) == 0:
+        return np.zeros(0, np.int64)
+    oldest, lowest = int(measured_us.min()), int(pool_id.min())
+    span_us = int(measured_us.max()) - oldest + 1
+    if (int(pool_id.max()) - lowest + 1) * span_us >= _LARGEST_KEY:
+        return np.lexsort((measured_us, pool_id))
+    # one key sorts several times as fast as two; stable, so that the first of equals stays first
+    return np.argsort((pool_id - lowest) * span_us + (measured_us - oldest), kind="stable")
 
 
 def _blame(

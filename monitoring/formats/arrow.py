@@ -59,10 +59,10 @@ def decode(body: bytes) -> Batch:
     fault = np.full(table.num_rows, NO_FAULT, np.int16)
     fault_field = np.zeros(table.num_rows, np.int16)
     notes = (fault, fault_field)
-    pool = _pools(columns["pool"], notes)
+    pools, pool_ref = _pools(columns["pool"], notes)
     measured_us = _times(columns["measured_at"], notes)
     values = {name: _numbers(name, columns, table.num_rows, notes) for name in FIELD_NAMES}
-    return Batch(pool, measured_us, values, fault, fault_field)
+    return Batch(pools, pool_ref, measured_us, values, fault, fault_field)
 
 
 _Notes = tuple[CodeArray, CodeArray]
@@ -164,21 +164,24 @@ def _headers(body: bytes) -> Iterator[_Header]:
     raise MalformedBatch(f"The stream has more than {MAX_BATCHES} parts.")
 
 
-def _pools(column: pa.ChunkedArray, notes: _Notes) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
-    if pa.types.is_dictionary(column.type):
-        # only the dictionary's own texts are looked at, once each
-        texts = [chunk.dictionary for chunk in column.chunks]
-    else:
-        texts = column.chunks
+def _pools(column: pa.ChunkedArray, notes: _Notes) -> tuple[tuple[str, ...], IntArray]:
+    is_encoded = pa.types.is_dictionary(column.type)
+    texts = [chunk.dictionary for chunk in column.chunks] if is_encoded else column.chunks
     longest = max((pc.max(pc.binary_length(text)).as_py() or 0 for text in texts), default=0)
     if longest > MAX_CODE_BYTES:
         raise MalformedBatch(f"A pool code has at most {MAX_CODE_BYTES} bytes.")
-    values = column.to_pylist()
-    pools = np.empty(len(values), dtype=object)
-    pools[:] = [value or "" for value in values]
-    is_absent = np.fromiter((not value for value in values), bool, len(values))
-    _blame(notes, is_absent, Reason.MISSING, "pool")
-    return pools
+    encoded = column if is_encoded else column.dictionary_encode()
+    known: dict[str, int] = {}
+    parts = [np.zeros(0, np.int64)]
+    for chunk in encoded.chunks:
+        # only the dictionary's own texts become Python's, once each; a null points past them
+        names = [*chunk.dictionary.to_pylist(), None]
+        refs = [known.setdefault(name, len(known)) if name else -1 for name in names]
+        indices = pc.fill_null(chunk.indices.cast(pa.int64()), len(names) - 1).to_numpy()
+        parts.append(np.array(refs, np.int64)[indices])
+    pool_ref = np.concatenate(parts)
+    _blame(notes, pool_ref < 0, Reason.MISSING, "pool")
+    return tuple(known), pool_ref
 
 
 def _times(column: pa.ChunkedArray, notes: _Notes) -> IntArray:

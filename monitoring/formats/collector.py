@@ -15,6 +15,8 @@ from monitoring.domain.points import (
 from monitoring.formats.rows import MAX_SAMPLES, TooManySamples
 
 _LARGEST_US = 2**62
+# one item of a sender may make several points: count, sum and buckets
+MAX_POINTS = 4 * MAX_SAMPLES
 STALE_NAN = float(np.array([0x7FF0000000000002], np.uint64).view(np.float64)[0])
 
 
@@ -36,8 +38,7 @@ class Collector:
 
     def add_series(self, pairs: Iterable[tuple[str, str]]) -> int:
         """Return the position of a series, new or seen before; its labels need no order."""
-        # an empty value means that the label is absent
-        labels = tuple(sorted(pair for pair in pairs if pair[1] != "" or pair[0] == ""))
+        labels = clean_labels(pairs)
         position = self._known.get(labels)
         if position is None:
             fault = label_fault(labels)
@@ -67,7 +68,13 @@ class Collector:
         origin: int | None = None,
         fault: PointFault | None = None,
     ) -> None:
-        """Add one point; the first fault of its series or its own is kept."""
+        """Add one point; the first fault of its series or its own is kept.
+
+        Raises:
+            TooManySamples: the limit is passed.
+        """
+        if len(self._series_of) >= MAX_POINTS:
+            raise TooManySamples(f"A request makes at most {MAX_POINTS} points; send several.")
         found = self._series_fault[series]
         if found == NO_FAULT and fault is not None:
             found = FAULTS.index(fault)
@@ -93,6 +100,11 @@ class Collector:
             is_histogram=np.array(self._is_histogram, bool),
             skipped_exemplars=self.skipped_exemplars,
         )
+
+
+def clean_labels(pairs: Iterable[tuple[str, str]]) -> Labels:
+    """Return labels by name; an empty value means that the label is absent."""
+    return tuple(sorted(pair for pair in pairs if pair[1] != "" or pair[0] == ""))
 
 
 def _shown_part(labels: Labels) -> Labels:

@@ -14,9 +14,11 @@ def decode(frame: pd.DataFrame) -> Batch:
             NaN = not reported, as is every value of a column that is absent.
     """
     size = len(frame)
+    pool_ref, pools = pd.factorize(frame["pool"])
     absent = np.full(size, np.nan)
     return Batch(
-        pool=frame["pool"].to_numpy(dtype=object),
+        pools=tuple(pools),
+        pool_ref=pool_ref.astype(np.int64),
         measured_us=frame["measured_at"].dt.as_unit("us").to_numpy("datetime64[us]").view("i8"),
         values={
             name: frame[name].to_numpy(np.float64) + 0.0 if name in frame else absent

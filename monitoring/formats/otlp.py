@@ -1,7 +1,8 @@
 """Decodes OTLP metrics, protobuf or JSON, into points.
 
-Gauges and sums become one series each; of histograms, exponential histograms and summaries the
-count and the sum are kept, as two series, as Prometheus names them. Resource attributes and those
+Gauges and sums become one series each; histograms become what Prometheus makes of them: count, sum
+and one series for each bucket, which counts up to its label `le`. Of summaries count and sum are
+kept; exponential histograms are refused. Resource attributes and those
 of the point are the labels; where both name one, the point's counts.
 """
 
@@ -10,10 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from monitoring.domain.points import NAME_LABEL, PointFault
 from monitoring.formats.collector import STALE_NAN, Collector
 
 TEMPORALITY_LABEL = "otlp.temporality"
+BUCKET_LABEL = "le"
+MAX_BUCKETS = 256
 MAX_ATTRIBUTES = 1_000
 MAX_DEPTH = 32
 _NO_RECORDED_VALUE = 1
@@ -27,6 +32,7 @@ class Metric:
     name: str
     is_distribution: bool
     temporality: int
+    is_exponential: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class DataPoint:
         count: of a distribution.
         total: sum of a distribution.
         flags: bit 0 = no recorded value.
+        bounds: upper bounds of a histogram's buckets, all but the last.
+        buckets: how many lie in each bucket; empty = not said.
     """
 
     attributes: tuple[tuple[str, str], ...]
@@ -48,6 +56,8 @@ class DataPoint:
     count: int | None = None
     total: float | None = None
     flags: int = 0
+    bounds: tuple[float, ...] = ()
+    buckets: tuple[int, ...] = ()
 
 
 def add_data_point(
@@ -60,28 +70,60 @@ def add_data_point(
     labels = {**resource, **dict(point.attributes)}
     if metric.temporality == _DELTA:
         labels[TEMPORALITY_LABEL] = "delta"
-    repeats = len(dict(point.attributes)) != len(point.attributes)
     origin = collector.next_origin()
     measured_us = (point.time_ns or 0) // 1000
-    for name, value in _values(metric, point):
+    own_fault = _fault_of(metric, point)
+    for name, more, value in _values(metric, point, whole=own_fault is None):
         # an attribute cannot rename the metric
-        position = collector.add_series({**labels, NAME_LABEL: name}.items())
-        fault = PointFault.BAD_LABELS if repeats else None
+        position = collector.add_series({**labels, **more, NAME_LABEL: name}.items())
+        fault = own_fault
         if measured_us <= 0 or value is None:
             fault = PointFault.BAD_TIME if measured_us <= 0 else PointFault.NO_VALUE
         stored = 0.0 if value is None else value
         collector.add_point(position, measured_us, stored, origin=origin, fault=fault)
 
 
-def _values(metric: Metric, point: DataPoint) -> Iterator[tuple[str, float | None]]:
+def _fault_of(metric: Metric, point: DataPoint) -> PointFault | None:
+    if metric.is_exponential:
+        return PointFault.HISTOGRAM
+    if len(dict(point.attributes)) != len(point.attributes):
+        return PointFault.BAD_LABELS
+    if not (point.buckets or point.bounds):
+        return None
+    edges = np.array((-np.inf, *point.bounds, np.inf))
+    fits = len(point.buckets) == len(point.bounds) + 1 <= MAX_BUCKETS
+    # a bound that is no number is in no order
+    adds_up = fits and bool((edges[1:] > edges[:-1]).all()) and sum(point.buckets) == point.count
+    return None if adds_up else PointFault.BAD_BUCKETS
+
+
+_Value = tuple[str, dict[str, str], float | None]
+
+
+def _values(metric: Metric, point: DataPoint, *, whole: bool) -> Iterator[_Value]:
     has_none = bool(point.flags & _NO_RECORDED_VALUE)
     if not metric.is_distribution:
-        yield metric.name, STALE_NAN if has_none else point.value
+        yield metric.name, {}, STALE_NAN if has_none else point.value
         return
     count = None if point.count is None else float(point.count)
-    yield f"{metric.name}_count", STALE_NAN if has_none else count
-    if point.total is not None and not has_none:
-        yield f"{metric.name}_sum", point.total
+    yield f"{metric.name}_count", {}, STALE_NAN if has_none else count
+    if has_none or not whole:
+        return
+    if point.total is not None:
+        yield f"{metric.name}_sum", {}, point.total
+    if point.buckets:
+        up_to = np.cumsum(np.array(point.buckets, np.float64)).tolist()
+        for bound, below in zip((*point.bounds, float("inf")), up_to, strict=True):
+            yield f"{metric.name}_bucket", {BUCKET_LABEL: bound_text(bound)}, below
+
+
+def bound_text(bound: float) -> str:
+    """Return a bucket's upper bound as Prometheus spells it.
+
+    >>> bound_text(1.0), bound_text(0.005), bound_text(float("inf"))
+    ('1', '0.005', '+Inf')
+    """
+    return "+Inf" if bound == float("inf") else np.format_float_positional(bound, trim="-")
 
 
 def attribute_text(value: Any) -> str:

@@ -1,8 +1,8 @@
 """Reads OTLP/JSON: lower camel case, 64-bit integers as text, unknown fields passed over."""
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from controlplane.lib.bodies import strict_json
 from controlplane.lib.errors import GridError
@@ -17,6 +17,7 @@ from monitoring.formats.otlp import (
     attribute_text,
 )
 
+_Number = TypeVar("_Number", int, float)
 _SHAPES = {
     "gauge": False,
     "sum": False,
@@ -24,6 +25,7 @@ _SHAPES = {
     "exponentialHistogram": True,
     "summary": True,
 }
+_EXPONENTIAL = "exponentialHistogram"
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,19})", re.ASCII)
 _NAMED_NUMBERS = {
     "NaN": float("nan"),
@@ -62,7 +64,7 @@ def _read_metric(metric: dict[str, Any], resource: dict[str, str], collector: Co
         temporality = holder.get("aggregationTemporality", 0)
         if type(temporality) is not int:
             raise MalformedOtlp("aggregationTemporality must be a number: names are not taken.")
-        shared = Metric(name, is_distribution, temporality)
+        shared = Metric(name, is_distribution, temporality, key == _EXPONENTIAL)
         for point in _objects(holder, "dataPoints"):
             add_data_point(collector, resource, shared, _read_point(point))
 
@@ -79,7 +81,24 @@ def _read_point(point: dict[str, Any]) -> DataPoint:
         count=_integer(point, "count"),
         total=_double(point, "sum"),
         flags=_integer(point, "flags") or 0,
+        bounds=tuple(_numbers(point, "explicitBounds", _double)),
+        buckets=tuple(_numbers(point, "bucketCounts", _integer)),
     )
+
+
+def _numbers(
+    point: dict[str, Any], key: str, read: Callable[[dict[str, Any], str], _Number | None]
+) -> Iterator[_Number]:
+    entries = point.get(key)
+    if entries is None:
+        return
+    if type(entries) is not list:
+        raise MalformedOtlp(f"{key} must be an array.")
+    for entry in entries:
+        number = read({key: entry}, key)
+        if number is None:
+            raise MalformedOtlp(f"{key} must hold numbers.")
+        yield number
 
 
 def _attributes(holder: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from monitoring.domain.points import Points
 from monitoring.formats.collector import Collector
 from monitoring.formats.otlp import (
@@ -31,6 +33,9 @@ from monitoring.formats.protobuf import (
 MAX_FIELDS = 500_000
 _NUMBER_KINDS = frozenset({5, 7})
 _DISTRIBUTION_KINDS = frozenset({9, 10, 11})
+_HISTOGRAM, _EXPONENTIAL = 9, 10
+# of a histogram so many are read at most: more than are taken
+_MAX_NUMBERS = 1_024
 # of each kind of metric, the numbers of its points' attributes and flags
 _LAYOUT = {5: (7, 8), 7: (7, 8), 9: (9, 10), 10: (1, 10), 11: (7, 8)}
 
@@ -100,7 +105,7 @@ def _read_metric(
                 temporality = c
             else:
                 patience.skip()
-        metric = Metric(name, shape in _DISTRIBUTION_KINDS, temporality)
+        metric = Metric(name, shape in _DISTRIBUTION_KINDS, temporality, shape == _EXPONENTIAL)
         for point in points:
             read = _read_point(body, point, shape, patience)
             add_data_point(collector, resource, metric, read)
@@ -110,17 +115,30 @@ def _read_point(body: bytes, where: tuple[int, int], shape: int, patience: Patie
     attribute_number, flags_number = _LAYOUT[shape]
     said: dict[str, Any] = {}
     pairs: list[tuple[str, str]] = []
+    buckets: list[int] = []
+    bounds: list[float] = []
     for number, kind, a, b in fields(body, *where):
         if number == attribute_number and kind == BYTES:
             _check_attributes(pairs)
             pairs.append(_key_value(body, (a, b), patience))
         elif number == flags_number and kind == VARINT:
             said["flags"] = a
+        elif shape == _HISTOGRAM and number in (6, 7):
+            patience.skip()
+            numbers = buckets if number == 6 else bounds
+            if len(numbers) <= _MAX_NUMBERS:
+                numbers += _numbers(body, kind, (a, b), whole=number == 6)
         elif kind == FIXED64 and number in (3, 4, 5, 6):
             said |= _figure(body, number, a, shape)
         else:
             patience.skip()
-    return DataPoint(tuple(pairs), said.pop("time_ns", None), **said)
+    return DataPoint(
+        tuple(pairs),
+        said.pop("time_ns", None),
+        bounds=tuple(bounds),
+        buckets=tuple(buckets),
+        **said,
+    )
 
 
 def _figure(body: bytes, number: int, at: int, shape: int) -> dict[str, Any]:
@@ -133,6 +151,16 @@ def _figure(body: bytes, number: int, at: int, shape: int) -> dict[str, Any]:
     if number == 4:
         return {"count": fixed_at(body, at)}
     return {"total": double_at(body, at)} if number == 5 else {}
+
+
+def _numbers(body: bytes, kind: int, where: tuple[int, int], *, whole: bool) -> list[Any]:
+    """Return what stands in a repeated field of 8 bytes each, packed or one by one."""
+    start, end = (where[0], where[0] + 8) if kind == FIXED64 else where
+    if kind not in (FIXED64, BYTES) or (end - start) % 8:
+        raise MalformedProtobuf("The numbers of a histogram are not 8 bytes each.")
+    end = min(end, start + 8 * _MAX_NUMBERS)
+    numbers: list[Any] = np.frombuffer(body[start:end], "<u8" if whole else "<f8").tolist()
+    return numbers
 
 
 def _attributes(

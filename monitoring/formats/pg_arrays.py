@@ -1,4 +1,4 @@
-"""Packs numpy columns into PostgreSQL's binary array format, without a Python object per value."""
+"""Turns numpy columns into PostgreSQL's binary arrays and back, without an object per value."""
 
 import datetime as dt
 import struct
@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import psycopg
-from psycopg.adapt import Dumper
+from psycopg.abc import Buffer
+from psycopg.adapt import Dumper, Loader
 from psycopg.pq import Format
 
 from monitoring.domain.samples import CodeArray, FloatArray, IntArray
 
-_PG_EPOCH_US = (
+PG_EPOCH_US = (
     dt.datetime(2000, 1, 1, tzinfo=dt.UTC) - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 ) // dt.timedelta(microseconds=1)
 # dimensions, has nulls, element type; then length and lower bound of the only dimension
@@ -81,15 +82,47 @@ def pack_codes(column: CodeArray) -> Int2Array:
 
 def pack_times(column_us: IntArray) -> TimestampArray:
     """Return microseconds since 1970 UTC as `timestamptz[]`."""
-    return TimestampArray(_pack(column_us - _PG_EPOCH_US, ">i8", element_oid=1184))
+    return TimestampArray(_pack(column_us - PG_EPOCH_US, ">i8", element_oid=1184))
 
 
 def array_cursor(connection: psycopg.Connection) -> psycopg.Cursor:
-    """Return a cursor that sends parameters apart from the statement, packed columns among them."""
+    """Return a cursor that sends packed columns, and reads arrays as numpy columns.
+
+    Parameters travel apart from the statement. What is read must hold no null; an empty array is
+    an empty column.
+    """
     cursor = psycopg.Cursor(connection)
     for kind, dumper in _DUMPERS:
         cursor.adapters.register_dumper(kind, dumper)
+    for loader in (_Float8Loader, _Int8Loader, _TimestampLoader):
+        cursor.adapters.register_loader(loader.oid, loader)
     return cursor
+
+
+class _ColumnLoader(Loader):
+    format = Format.BINARY
+    oid: int
+    element: str
+
+    def load(self, data: Buffer) -> np.ndarray:
+        layout = np.dtype([("length", ">i4"), ("value", self.element)])
+        elements = np.frombuffer(data, layout, offset=min(_HEADER.size, len(data)))
+        return elements["value"].astype(self.element.replace(">", "<"))
+
+
+class _Float8Loader(_ColumnLoader):
+    oid, element = 1022, ">f8"
+
+
+class _Int8Loader(_ColumnLoader):
+    oid, element = 1016, ">i8"
+
+
+class _TimestampLoader(_ColumnLoader):
+    oid, element = 1185, ">i8"
+
+    def load(self, data: Buffer) -> np.ndarray:
+        return super().load(data) + PG_EPOCH_US
 
 
 _DUMPERS: tuple[tuple[type[PackedArray], type[_PackedDumper]], ...] = (

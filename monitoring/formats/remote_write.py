@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from monitoring.domain.points import PointFault, Points
 from monitoring.formats.collector import Collector
+from monitoring.formats.heads import HeadMemory, decode_known
 from monitoring.formats.protobuf import (
     BYTES,
     FIXED64,
@@ -36,12 +37,14 @@ class Message(StrEnum):
     V2 = "io.prometheus.write.v2.Request"
 
 
-def decode(body: bytes, message: Message) -> Points:
+def decode(body: bytes, message: Message, memory: HeadMemory | None = None) -> Points:
     """Turn an unpacked body into points.
 
     Args:
         body: protobuf.
         message: which of the two messages it is.
+        memory: what the provider has spelled before; it changes the time this takes, not what
+            comes out.
 
     Returns:
         The points in their order; what is wrong with one series is a fault of its points only.
@@ -50,7 +53,10 @@ def decode(body: bytes, message: Message) -> Points:
         MalformedProtobuf: the body as a whole is not this message.
         TooManySamples: it holds more than 50,000 points or series.
     """
-    return _decode_v1(body) if message is Message.V1 else _decode_v2(body)
+    if message is Message.V2:
+        return _decode_v2(body)
+    known = None if memory is None else decode_known(body, memory)
+    return _decode_v1(body) if known is None else known
 
 
 def _decode_v1(body: bytes) -> Points:

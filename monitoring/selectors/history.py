@@ -4,14 +4,15 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from django.db.models import BigIntegerField, QuerySet
-from django.db.models.functions import Cast, Extract
 
 from controlplane.lib.units import HOUR
 from monitoring.domain.rollups import add_up_hours, demand_means, energy_means
-from monitoring.domain.samples import FIELD_NAMES
-from monitoring.models import Pool, PoolHour, Sample
+from monitoring.domain.samples import FIELD_NAMES, moment_of, to_us
+from monitoring.domain.sums import HOUR_US
+from monitoring.models import Sample
+from monitoring.selectors.hours import Places, hour_matrix, places
 
 MAX_SAMPLES_READ = 5_000
 
@@ -32,9 +33,7 @@ def demand_frame(
         `good_share` (0-1), `samples`; in order of pool and hour. An hour without a sample has no
         row. A sample that came late corrects its hour, whenever it came.
     """
-    last_hour = min(until, as_of or until) - HOUR
-    rows = PoolHour.objects.filter(hour_at__gte=since, hour_at__lt=until, hour_at__lte=last_hour)
-    return demand_means(_hours_frame(rows, _DEMAND_SUMS))
+    return demand_means(_hours_frame(places(), since, min(until, as_of or until), _DEMAND_SUMS))
 
 
 def energy_frame(
@@ -52,17 +51,15 @@ def energy_frame(
         `price_per_unit_h` (USD), `carbon_g_per_kwh`, `power_kw`; NaN where nothing was reported;
         in order of pool and hour.
     """
-    last_hour = min(until, as_of or until) - HOUR
-    rows = PoolHour.objects.filter(hour_at__gte=since, hour_at__lt=until, hour_at__lte=last_hour)
-    return energy_means(_hours_frame(rows, _ENERGY_SUMS))
+    return energy_means(_hours_frame(places(), since, min(until, as_of or until), _ENERGY_SUMS))
 
 
 def series(scope: str, code: str, since: dt.datetime, *, until: dt.datetime) -> pd.DataFrame:
     """Return the hourly history of the grid, a region or a pool, for a chart.
 
     Args:
-        scope: `grid`, `region` or `pool`.
-        code: region or pool code; not looked at for the grid.
+        scope: `grid`, `region`, `site` or `pool`.
+        code: region, site or pool code; not looked at for the grid.
         since: first hour, inclusive.
         until: only hours that were over by then.
 
@@ -71,17 +68,17 @@ def series(scope: str, code: str, since: dt.datetime, *, until: dt.datetime) -> 
         hour) and `pools` (how many those were), in order of time.
 
     Raises:
-        ValueError: the scope is none of the three.
+        ValueError: the scope is none of the four.
     """
-    rows = PoolHour.objects.filter(hour_at__gte=since, hour_at__lte=until - HOUR)
-    if scope == "region":
-        rows = rows.filter(pool__site__region_id=code)
-    elif scope == "pool":
-        rows = rows.filter(pool__code=code)
-    elif scope != "grid":
-        message = f"There is no scope {scope!r}: it is grid, region or pool."
+    everywhere = places()
+    if scope == "grid":
+        chosen = everywhere
+    elif scope in ("region", "site", "pool"):
+        chosen = everywhere.where(getattr(everywhere, scope) == code)
+    else:
+        message = f"There is no scope {scope!r}: it is grid, region, site or pool."
         raise ValueError(message)
-    return add_up_hours(demand_means(_hours_frame(rows, _DEMAND_SUMS)))
+    return add_up_hours(demand_means(_hours_frame(chosen, since, until, _DEMAND_SUMS)))
 
 
 def trend(now: dt.datetime, *, hours: int = 24) -> list[tuple[dt.datetime, float, float]]:
@@ -116,25 +113,29 @@ def has_history() -> bool:
     return Sample.objects.filter(source="history").exists()
 
 
-# Whole seconds: a datetime object for each row would take longer than all the rest. Without the
-# zone Django would take the epoch of the local time.
-_HOUR_EPOCH_S = Cast(Extract("hour_at", "epoch", tzinfo=dt.UTC), BigIntegerField())
 _DEMAND_SUMS = ("samples", "good_samples", "capacity_sum", "allocated_sum", "queued_sum")
 _ENERGY_SUMS = (
-    *("power_kw_sum", "power_samples", "price_sum", "price_samples"),
+    *("samples", "power_kw_sum", "power_samples", "price_sum", "price_samples"),
     *("carbon_sum", "carbon_samples"),
 )
 
 
-def _hours_frame(rows: QuerySet[PoolHour], sums: Sequence[str]) -> pd.DataFrame:
-    # codes come from one small query: joined, they would be sent with every row
-    places = {
-        pool_id: (code, region)
-        for pool_id, code, region in Pool.objects.values_list("pk", "code", "site__region_id")
-    }
-    found = list(rows.values_list("pool_id", _HOUR_EPOCH_S, *sums))
-    frame = pd.DataFrame.from_records(found, columns=["pool_id", "hour_at", *sums])
-    frame["pool"] = [places[pool_id][0] for pool_id in frame["pool_id"]]
-    frame["region"] = [places[pool_id][1] for pool_id in frame["pool_id"]]
-    frame["hour_at"] = pd.to_datetime(frame["hour_at"], unit="s", utc=True).dt.as_unit("us")
-    return frame.astype(dict.fromkeys(sums, float))
+def _hours_frame(
+    chosen: Places, since: dt.datetime, until: dt.datetime, sums: Sequence[str]
+) -> pd.DataFrame:
+    # full hours only: the first that begins at or after since, the last that is over by until
+    first_us, end_us = -(-to_us(since) // HOUR_US) * HOUR_US, to_us(until) // HOUR_US * HOUR_US
+    matrix = hour_matrix(chosen.pool_id, moment_of(first_us), moment_of(end_us), names=sums)
+    # in order of code, as the places are; the matrix is in order of id
+    order = np.searchsorted(matrix.pool_id, chosen.pool_id)
+    columns = {name: column[order] for name, column in matrix.columns.items()}
+    pools, hours = np.nonzero(columns["samples"] > 0)
+    hour_at = (first_us + hours * HOUR_US).view("datetime64[us]")
+    return pd.DataFrame(
+        {
+            "pool": chosen.pool[pools],
+            "region": chosen.region[pools],
+            "hour_at": pd.DatetimeIndex(hour_at).tz_localize("UTC"),
+            **{name: column[pools, hours] for name, column in columns.items()},
+        }
+    )

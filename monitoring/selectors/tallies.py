@@ -9,7 +9,11 @@ from monitoring.models import Provider, ProviderTally
 
 @dataclass(frozen=True)
 class Tally:
-    """What became of all samples that a provider ever sent."""
+    """What became of all samples that a provider ever sent, and of requests turned away unread.
+
+    received = accepted + duplicate + conflict + rejected + shed; a request that was shed counts
+    as one, since nobody knows what it held.
+    """
 
     provider: str
     received: int
@@ -17,6 +21,7 @@ class Tally:
     duplicate: int
     conflict: int
     rejected: int
+    shed: int
     rejected_by_reason: Mapping[str, int]
     last_batch_at: dt.datetime | None
 
@@ -35,7 +40,7 @@ def provider_tally(provider_code: str) -> Tally:
 
 def _tally_of(provider_code: str, tally: ProviderTally | None) -> Tally:
     if tally is None:
-        return Tally(provider_code, 0, 0, 0, 0, 0, {}, None)
+        return Tally(provider_code, 0, 0, 0, 0, 0, 0, {}, None)
     return Tally(
         provider=provider_code,
         received=tally.received,
@@ -43,6 +48,7 @@ def _tally_of(provider_code: str, tally: ProviderTally | None) -> Tally:
         duplicate=tally.duplicate,
         conflict=tally.conflict,
         rejected=tally.rejected,
+        shed=tally.shed,
         rejected_by_reason=tally.rejected_by_reason,
         last_batch_at=tally.last_batch_at,
     )

@@ -131,6 +131,15 @@ def replace_rules(
     return _view(row)
 
 
+def draft_rules(rules: object) -> tuple[Rule, ...]:
+    """Return rules that are not in force, as `replace_rules` would read them.
+
+    Raises:
+        BadRules: they cannot be followed.
+    """
+    return read_rules(_expand(rules))
+
+
 def lock_sender(provider_code: str) -> None:
     """Wait until no other transaction takes points of this provider, or changes its rules."""
     with connection.cursor() as cursor:

@@ -68,11 +68,22 @@ def left_for_locals(load: PoolLoad, slots: int) -> FloatArray:
     Returns:
         (T,) units >= 0.
     """
-    explained = sum(units for units, _ in load.running)
-    unexplained_running = max(0.0, load.allocated - explained)
     unexplained_waiting = max(0.0, load.queued - load.waiting_units)
-    in_the_way = profile(load.running, slots) + unexplained_running + unexplained_waiting
-    return np.maximum(0.0, _usable(load) - in_the_way - profile(load.promised, slots))
+    return np.maximum(0.0, _usable(load) - unexplained_waiting - busy_units(load, slots))
+
+
+def busy_units(load: PoolLoad, slots: int) -> FloatArray:
+    """This function will say what holds a pool whatever is planned now.
+
+    Running workloads until their requested end, what else telemetry shows to run at its present
+    level, and what is promised to come.
+
+    Returns:
+        (T,) units >= 0.
+    """
+    explained = sum(units for units, _ in load.running)
+    unexplained = max(0.0, load.allocated - explained)
+    return profile(load.running, slots) + unexplained + profile(load.promised, slots)
 
 
 def room_now(load: PoolLoad) -> float:

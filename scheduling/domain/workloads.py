@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from scheduling.domain.planner.problem import DemandGroup
 
@@ -47,6 +48,8 @@ class WaitingWorkload:
         requested_duration_s: seconds that it asks for.
         hours_to_latest_start: hours until it must start to meet its deadline; may be negative.
         data_gb: data that would move with it.
+        hours_to_move: hours until it may move again, 0 where it may now (cool-down).
+        tenant: whose quota it counts in; empty where no quota names its tenant.
     """
 
     id: int
@@ -56,6 +59,8 @@ class WaitingWorkload:
     requested_duration_s: float
     hours_to_latest_start: float
     data_gb: float
+    hours_to_move: float = 0.0
+    tenant: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,9 +76,10 @@ def group_workloads(
 ) -> GroupedDemand:
     """This function will put workloads that are alike into demand groups.
 
-    Alike are workloads of one home pool, data class, size and requested duration whose latest
-    start falls into the same six hours. A workload that can no longer meet its deadline is not
-    forgotten: it may start at any time, since late is better than never.
+    Alike are workloads of one home pool, data class, size, requested duration and tenant whose
+    latest start falls into the same six hours and that may move from the same hour on. A workload
+    that can no longer meet its deadline is not forgotten: it may start at any time, since late is
+    better than never.
 
     Args:
         waiting: workloads in order of arrival.
@@ -83,16 +89,19 @@ def group_workloads(
     Returns:
         Groups in order of their key, each with its members in order of arrival.
     """
-    rows: dict[tuple[str, str, int, float, int], list[WaitingWorkload]] = defaultdict(list)
+    rows: dict[_Key, list[WaitingWorkload]] = defaultdict(list)
     for workload in waiting:
         if workload.pool in pool_index:
             latest = _latest_start(workload.hours_to_latest_start, slots)
-            key = (
+            away_from = min(slots, max(0, math.ceil(workload.hours_to_move)))
+            key = _Key(
                 workload.pool,
                 workload.data_class,
                 workload.units,
                 workload.requested_duration_s,
                 latest,
+                away_from,
+                workload.tenant,
             )
             rows[key].append(workload)
     ordered = sorted(rows.items())
@@ -108,21 +117,31 @@ def _latest_start(hours: float, slots: int) -> int:
     return min(slots - 1, max(0, int(hours) // START_STEP_SLOTS * START_STEP_SLOTS))
 
 
-def _group(
-    key: tuple[str, str, int, float, int],
-    members: list[WaitingWorkload],
-    pool_index: Mapping[str, int],
-) -> DemandGroup:
-    pool, data_class, units, duration_s, latest = key
-    hours = duration_s / 3600.0
+class _Key(NamedTuple):
+    pool: str
+    data_class: str
+    units: int
+    duration_s: float
+    latest: int
+    away_from: int
+    tenant: str
+
+
+def _group(key: _Key, members: list[WaitingWorkload], pool_index: Mapping[str, int]) -> DemandGroup:
+    hours = key.duration_s / 3600.0
+    name = f"{key.pool}/{key.data_class}/{key.units}u/{hours:g}h/L{key.latest}"
+    name += f"/A{key.away_from}" if key.away_from else ""
+    name += f"/{key.tenant}" if key.tenant else ""
     return DemandGroup(
-        key=f"{pool}/{data_class}/{units}u/{hours:g}h/L{latest}",
-        home=pool_index[pool],
-        data_class=data_class,
-        units=units,
+        key=name,
+        home=pool_index[key.pool],
+        data_class=key.data_class,
+        units=key.units,
         jobs=len(members),
         duration_slots=max(1, math.ceil(hours)),
         duration_h=hours,
-        latest_start=latest,
+        latest_start=key.latest,
         data_gb=sum(member.data_gb for member in members) / len(members),
+        away_from=key.away_from,
+        tenant=key.tenant,
     )

@@ -3,15 +3,19 @@
 import datetime as dt
 import hashlib
 from collections import defaultdict
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from controlplane.lib.units import HOUR
 from forecasting import selectors as forecasts
 from monitoring import selectors as grid
 from monitoring.domain.inventory import PoolInfo
 from scheduling.domain.availability import PoolLoad, left_for_guests, left_for_locals
+from scheduling.domain.lifecycle import PassageState
+from scheduling.domain.limits import closed_slots
 from scheduling.domain.planner.problem import (
     BoolArray,
     FloatArray,
@@ -25,10 +29,13 @@ from scheduling.domain.workloads import (
     WorkloadState,
     group_workloads,
 )
-from scheduling.models import Workload
+from scheduling.models import Passage, Workload
+from scheduling.selectors import limits
 from scheduling.selectors.loads import passages_of_open_plans, pool_loads
 from scheduling.selectors.rules import Rules, rules_in_force
 from scheduling.selectors.tariffs import energy_prices, links_between
+
+COOL_DOWN = dt.timedelta(hours=6)
 
 
 @dataclass(frozen=True)
@@ -56,13 +63,16 @@ class Situation:
     snapshot_hash: str
 
 
-def situation(now: dt.datetime, *, slots: int, risk_quantile: float) -> Situation:
+def situation(
+    now: dt.datetime, *, slots: int, risk_quantile: float, rules: Rules | None = None
+) -> Situation:
     """This function will read the situation at a moment.
 
     Args:
         now: the moment, aware.
         slots: number of hourly slots T; slot 0 begins now.
         risk_quantile: quantile of forecast demand that destinations must be able to serve.
+        rules: others than those in force, for a what-if.
 
     Returns:
         The situation. A pool whose telemetry is unknown takes no guests.
@@ -70,18 +80,20 @@ def situation(now: dt.datetime, *, slots: int, risk_quantile: float) -> Situatio
     pools = tuple(sorted(grid.pools(), key=lambda pool: pool.code))
     index = {pool.code: position for position, pool in enumerate(pools)}
     loads = pool_loads(now, pools)
-    waiting = waiting_workloads(now)
+    quotas = limits.quotas()
+    waiting = waiting_workloads(now, tenants={quota.name for quota in quotas})
     demand = group_workloads(waiting, index, slots)
-    rules = rules_in_force()
+    rules = rules or rules_in_force()
     run = forecasts.latest_run(now)
     upper = _demand_quantile(pools, loads, now, slots, risk_quantile)
     energy, carbon = energy_prices(pools, now, slots)
     egress, transfer = links_between(pools)
     most_out, most_in = _region_limits(pools, loads, rules)
+    facts = tuple(_facts(pool, loads) for pool in pools)
     problem = PlanningProblem(
         starts_at=now,
         slots=slots,
-        pools=tuple(_facts(pool, loads) for pool in pools),
+        pools=facts,
         groups=demand.groups,
         available=_rows(pools, loads, slots, lambda p, load: left_for_guests(load, upper[p])),
         home_available=_rows(pools, loads, slots, lambda _, load: left_for_locals(load, slots)),
@@ -93,6 +105,11 @@ def situation(now: dt.datetime, *, slots: int, risk_quantile: float) -> Situatio
         max_out_units=most_out,
         max_in_units=most_in,
         weights=rules.weights,
+        closed=closed_slots(
+            limits.closures(now, now + slots * HOUR), facts, starts_at=now, slots=slots
+        ),
+        quotas=quotas,
+        carbon_caps=limits.carbon_caps(now, pools=facts, loads=loads, carbon_kg_per_unit_h=carbon),
     )
     return Situation(
         as_of=now,
@@ -106,8 +123,13 @@ def situation(now: dt.datetime, *, slots: int, risk_quantile: float) -> Situatio
     )
 
 
-def waiting_workloads(now: dt.datetime) -> list[WaitingWorkload]:
-    """This function will read the workloads that wait and that no open plan has taken."""
+def waiting_workloads(now: dt.datetime, *, tenants: Set[str]) -> list[WaitingWorkload]:
+    """This function will read the workloads that wait and that no open plan has taken.
+
+    Args:
+        now: the moment.
+        tenants: those that have a quota; work of others is not told apart by tenant.
+    """
     taken = passages_of_open_plans().values("workload_id")
     rows = (
         Workload.objects.filter(state=WorkloadState.QUEUED)
@@ -121,8 +143,10 @@ def waiting_workloads(now: dt.datetime) -> list[WaitingWorkload]:
             "requested_duration_s",
             "deadline_at",
             "data_gb",
+            "tenant",
         )
     )
+    moved_at = _came_back_at(now)
     return [
         WaitingWorkload(
             id=pk,
@@ -132,9 +156,22 @@ def waiting_workloads(now: dt.datetime) -> list[WaitingWorkload]:
             requested_duration_s=duration_s,
             hours_to_latest_start=((deadline - now).total_seconds() - duration_s) / 3600.0,
             data_gb=data_gb,
+            hours_to_move=(moved_at[pk] + COOL_DOWN - now) / HOUR if pk in moved_at else 0.0,
+            tenant=tenant if tenant in tenants else "",
         )
-        for pk, pool, data_class, units, duration_s, deadline, data_gb in rows
+        for pk, pool, data_class, units, duration_s, deadline, data_gb, tenant in rows
     ]
+
+
+def _came_back_at(now: dt.datetime) -> dict[int, dt.datetime]:
+    """When workloads came back from a move that did not end well: they rest before the next."""
+    rows = Passage.objects.filter(
+        state=PassageState.RETURNED, updated_at__gt=now - COOL_DOWN
+    ).values_list("workload_id", "updated_at")
+    newest: dict[int, dt.datetime] = {}
+    for pk, at in rows:
+        newest[pk] = max(at, newest.get(pk, at))
+    return newest
 
 
 def _facts(pool: PoolInfo, loads: dict[str, PoolLoad | None]) -> PoolFacts:
@@ -212,6 +249,9 @@ def _hash(problem: PlanningProblem) -> str:
     digest = hashlib.sha256()
     digest.update(repr((problem.starts_at, problem.slots, problem.pools, problem.groups)).encode())
     digest.update(repr((problem.max_out_units, problem.max_in_units, problem.weights)).encode())
+    digest.update(repr((problem.quotas, problem.carbon_caps)).encode())
+    if problem.closed is not None:
+        digest.update(np.packbits(problem.closed).tobytes())
     for array in (
         problem.available,
         problem.home_available,

@@ -5,6 +5,7 @@ import datetime as dt
 import numpy as np
 
 from controlplane.lib.units import HOUR, floor_hour
+from forecasting import selectors as forecasts
 from monitoring import selectors as grid
 from monitoring.domain.inventory import PoolInfo
 from scheduling.domain.planner.problem import FloatArray
@@ -17,30 +18,42 @@ _HOURS_PER_GBIT = 1.0 / 3600.0
 def energy_prices(
     pools: tuple[PoolInfo, ...], now: dt.datetime, slots: int
 ) -> tuple[FloatArray, FloatArray]:
-    """This function will expect the energy price and carbon of the same hour a day before.
+    """This function will expect the energy price and carbon of the coming hours.
+
+    The forecast's median where there is one; else what was reported in the same hour of the day
+    before, or that day's mean; else nothing is counted. Prices of the future are never looked up.
+
+    Args:
+        pools: P pools.
+        now: the moment; slot 0 begins now.
+        slots: number of hourly slots T.
 
     Returns:
         (P, T) USD and (P, T) kg CO2e per unit-hour.
     """
+    price, grams = forecasts.energy_quantile([pool.code for pool in pools], now, slots)
+    old_price, old_grams = _day_before(pools, now, slots)
+    price = np.where(np.isnan(price), old_price, price)
+    grams = np.where(np.isnan(grams), old_grams, grams)
+    kwh = np.array([pool.kw_per_unit * pool.pue for pool in pools])
+    return np.nan_to_num(price), np.nan_to_num(grams) * kwh[:, None] / 1000.0
+
+
+def _day_before(
+    pools: tuple[PoolInfo, ...], now: dt.datetime, slots: int
+) -> tuple[FloatArray, FloatArray]:
     since = floor_hour(now) - 24 * HOUR
     frame = grid.energy_frame(since=since, until=floor_hour(now))
-    energy = np.zeros((len(pools), slots))
-    carbon = np.zeros((len(pools), slots))
+    hours = [since + (floor_hour(now + t * HOUR) - since) % (24 * HOUR) for t in range(slots)]
+    price, grams = np.full((2, len(pools), slots), np.nan)
     by_pool = {code: rows.set_index("hour_at") for code, rows in frame.groupby("pool")}
-    hours = [floor_hour(now + t * HOUR) for t in range(slots)]
     for position, pool in enumerate(pools):
         rows = by_pool.get(pool.code)
-        if rows is None:
-            continue
-        same_hour = [since + (hour - since) % (24 * HOUR) for hour in hours]
-        picked = rows.reindex(same_hour)
-        price = picked["price_per_unit_h"].astype(float)
-        grams = picked["carbon_g_per_kwh"].astype(float)
-        energy[position] = price.fillna(rows["price_per_unit_h"].mean()).fillna(0.0)
-        kwh = pool.kw_per_unit * pool.pue
-        filled = grams.fillna(rows["carbon_g_per_kwh"].mean()).fillna(0.0)
-        carbon[position] = filled.to_numpy() * kwh / 1000.0
-    return energy, carbon
+        if rows is not None:
+            same_hour = rows.reindex(hours)
+            for table, name in ((price, "price_per_unit_h"), (grams, "carbon_g_per_kwh")):
+                table[position] = same_hour[name].astype(float).fillna(rows[name].mean())
+    return price, grams
 
 
 def links_between(pools: tuple[PoolInfo, ...]) -> tuple[FloatArray, FloatArray]:

@@ -29,13 +29,13 @@ from scheduling.domain.planner.moves import (
     staying_cost,
 )
 from scheduling.domain.planner.outcome import CostParts, PlanOutcome
-from scheduling.domain.planner.problem import check_problem
 from scheduling.domain.planner.reasons import (
     MoveExplanation,
     PoolName,
     explain_moves,
     explain_waiting,
 )
+from scheduling.domain.planner.sanity import check_problem
 from scheduling.models import Move, Passage, PlanningRun, RebalancingPlan
 from scheduling.selectors.situation import Situation, situation
 from scheduling.services.states import change_plan

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from controlplane.lib import events
+from forecasting.services import note_workloads
 from monitoring import selectors as grid
 from scheduling.domain.workloads import DataClass, WorkloadState
 from scheduling.models import Workload
@@ -100,6 +101,7 @@ def announce_workloads(
         )
         report.accepted = len(rows)
         if rows:
+            note_workloads(provider_code, list(rows), now)
             events.publish("grid", {"workloads": len(rows)})
     return report
 

@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("monitoring", "forecasting", "scheduling", "dash_app")
 WRITES = {"save", "create", "bulk_create", "update_or_create", "get_or_create", "bulk_update"}
-WRITERS = {"services", "services.py", "ingest.py", "senders", "migrations"}
+WRITERS = {"services", "services.py", "ingest", "senders", "watch", "migrations"}
 
 
 def test_only_services_and_ingest_write_rows():

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 from django.core.management.base import BaseCommand, CommandError
 
+from forecasting.artifacts import shipped_library
 from forecasting.domain.backtest import (
     OURS,
     BacktestPlan,
@@ -123,9 +124,9 @@ def _plan(options: dict[str, Any]) -> BacktestPlan:
 def _trainers(names: tuple[str, ...], plan: BacktestPlan, seed: int | None) -> dict[str, Trainer]:
     settings = with_quantiles(with_horizon(ModelSettings(), plan.horizon_h), plan.quantiles)
     if seed is not None:
-        settings = replace(settings, forest=replace(settings.forest, seed=seed))
+        settings = replace(settings, seed=seed)
     return {
-        name: our_trainer(settings, plan)
+        name: our_trainer(settings, plan, shipped_library())
         if name == OURS
         else baseline_trainer(Baseline(name), plan)
         for name in names

@@ -4,12 +4,14 @@ The objective of the planner is the sum of these over all workloads; nothing els
 """
 
 import math
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
 
 from scheduling.domain.planner.outcome import CostParts, Placement
-from scheduling.domain.planner.problem import FloatArray, PlanningProblem
+from scheduling.domain.planner.problem import FloatArray, IntArray, PlanningProblem
+from scheduling.domain.planner.terms import terms_of, unplaced_wait_h, waiting_h
 
 KG_PER_T = 1000.0
 
@@ -26,6 +28,8 @@ class GroupCosts:
         churn_usd: (P,) fixed cost of moving; 0 at home.
         delay_usd: (P, T) unit-hours from the beginning to the start; where the data arrive within
             the start slot, to their arrival.
+        latency_usd: (P,) unit-hours served far from their users.
+        surplus_usd: (P, T) credit for hours of surplus renewable power, <= 0.
         unplaced: what a workload without a place costs.
     """
 
@@ -35,13 +39,16 @@ class GroupCosts:
     egress_usd: FloatArray
     churn_usd: FloatArray
     delay_usd: FloatArray
+    latency_usd: FloatArray
+    surplus_usd: FloatArray
     unplaced: CostParts
 
     @property
     def total_usd(self) -> FloatArray:
         """(P, T) all money of one workload by pool and start slot."""
-        moved = (self.egress_usd + self.churn_usd)[:, None]
-        total: FloatArray = self.energy_usd + self.carbon_usd + moved + self.delay_usd
+        once = (self.egress_usd + self.churn_usd + self.latency_usd)[:, None]
+        running = self.energy_usd + self.carbon_usd + self.surplus_usd
+        total: FloatArray = running + once + self.delay_usd
         return total
 
     def placed(self, pool: int, slot: int) -> CostParts:
@@ -53,7 +60,17 @@ class GroupCosts:
             egress_usd=float(self.egress_usd[pool]),
             delay_usd=float(self.delay_usd[pool, slot]),
             churn_usd=float(self.churn_usd[pool]),
+            latency_usd=float(self.latency_usd[pool]),
+            surplus_usd=float(self.surplus_usd[pool, slot]),
         )
+
+    def placed_all(self, pool: IntArray, slot: IntArray, jobs: FloatArray) -> CostParts:
+        """This function will add up the parts of many starts: rows, slots and jobs of each."""
+        by_start = ("energy_usd", "carbon_kg", "carbon_usd", "delay_usd", "surplus_usd")
+        sums = {name: float((getattr(self, name)[pool, slot] * jobs).sum()) for name in by_start}
+        once = ("egress_usd", "churn_usd", "latency_usd")
+        sums |= {name: float((getattr(self, name)[pool] * jobs).sum()) for name in once}
+        return CostParts(**sums)
 
 
 def held_sum(rate: FloatArray, duration_h: float) -> FloatArray:
@@ -84,36 +101,53 @@ def held_sum(rate: FloatArray, duration_h: float) -> FloatArray:
     return total
 
 
-def group_costs(problem: PlanningProblem, group: int) -> GroupCosts:
-    """This function will price one workload of a group on every pool and start slot.
+def group_costs(problem: PlanningProblem, group: int, pools: IntArray | None = None) -> GroupCosts:
+    """This function will price one workload of a group on pools and start slots.
 
     Args:
         problem: the situation.
         group: index g.
+        pools: (A,) indices p; all pools without it.
 
     Returns:
-        The costs by part. Pools that g may not use are priced as well.
+        The costs by part, with a row per pool. Pools that g may not use are priced as well.
 
     Source: docs/model-plan.md, "Objective".
     """
     demand, weights = problem.groups[group], problem.weights
-    is_away = (np.arange(len(problem.pools)) != demand.home).astype(np.float64)
-    carbon_kg = demand.units * held_sum(problem.carbon_kg_per_unit_h, demand.duration_h)
+    terms = terms_of(problem, group, pools)
+    chosen = terms.pools
+    energy = _held_by_row(problem.energy_usd_per_unit_h[chosen], terms.hours)
+    carbon_kg = demand.units * _held_by_row(problem.carbon_kg_per_unit_h[chosen], terms.hours)
+    surplus = np.zeros_like(energy)
+    if problem.surplus is not None:
+        surplus = -weights.surplus_usd_per_unit_h * _held_by_row(
+            problem.surplus[chosen], terms.hours
+        )
     delay_usd_per_h = demand.units * weights.delay_usd_per_unit_h
-    travel_h = demand.data_gb * problem.transfer_h_per_gb[demand.home]
-    slot_h = np.arange(problem.slots, dtype=np.float64)
     return GroupCosts(
-        energy_usd=demand.units * held_sum(problem.energy_usd_per_unit_h, demand.duration_h),
+        energy_usd=demand.units * energy,
         carbon_kg=carbon_kg,
         carbon_usd=carbon_kg * (weights.carbon_usd_per_t / KG_PER_T),
-        egress_usd=is_away * demand.data_gb * problem.egress_usd_per_gb[demand.home],
-        churn_usd=is_away * weights.churn_usd_per_job,
-        delay_usd=delay_usd_per_h * np.maximum(slot_h[None, :], travel_h[:, None]),
+        egress_usd=terms.egress_usd,
+        churn_usd=terms.churn_usd,
+        delay_usd=delay_usd_per_h * waiting_h(problem, group, terms),
+        latency_usd=terms.latency_usd,
+        surplus_usd=demand.units * surplus,
         unplaced=CostParts(
-            delay_usd=delay_usd_per_h * problem.slots,
+            delay_usd=delay_usd_per_h * unplaced_wait_h(problem, group),
             unmet_usd=demand.units * demand.duration_h * weights.unmet_usd_per_unit_h,
         ),
     )
+
+
+def _held_by_row(rate: FloatArray, hours: FloatArray) -> FloatArray:
+    """`held_sum` where every row runs hours of its own."""
+    total = np.empty_like(rate, dtype=np.float64)
+    for run_h in np.unique(hours):
+        same = hours == run_h
+        total[same] = held_sum(rate[same], float(run_h))
+    return total
 
 
 def all_group_costs(problem: PlanningProblem) -> tuple[GroupCosts, ...]:
@@ -134,13 +168,48 @@ def unplaced_jobs(
 def plan_parts(
     problem: PlanningProblem,
     placements: tuple[Placement, ...] | list[Placement],
-    costs: tuple[GroupCosts, ...],
+    costs: tuple[GroupCosts, ...] | None = None,
 ) -> CostParts:
-    """This function will add up the parts of a whole plan, workloads without a place included."""
-    total = CostParts()
+    """This function will add up the parts of a whole plan.
+
+    Args:
+        problem: the situation.
+        placements: the plan.
+        costs: `all_group_costs(problem)` if they are there; at national size they never are.
+
+    Returns:
+        Workloads without a place and fair shares not served included.
+    """
+    by_group: dict[int, list[Placement]] = defaultdict(list)
     for placement in placements:
-        one = costs[placement.group].placed(placement.pool, placement.slot)
-        total += one.times(placement.jobs)
+        by_group[placement.group].append(placement)
+    total = CostParts(fairness_usd=fairness_usd(problem, placements))
+    for group, chosen in by_group.items():
+        pools = sorted({placement.pool for placement in chosen})
+        own = costs[group] if costs else group_costs(problem, group, np.array(pools))
+        row = {pool: pool if costs else n for n, pool in enumerate(pools)}
+        total += own.placed_all(
+            np.array([row[one.pool] for one in chosen]),
+            np.array([one.slot for one in chosen]),
+            np.array([one.jobs for one in chosen], dtype=np.float64),
+        )
+    delay_usd, weights = 0.0, problem.weights
+    unmet_usd = 0.0
     for group, jobs in enumerate(unplaced_jobs(problem, placements)):
-        total += costs[group].unplaced.times(jobs)
-    return total
+        demand = problem.groups[group]
+        wait_h = unplaced_wait_h(problem, group)
+        delay_usd += jobs * demand.units * wait_h * weights.delay_usd_per_unit_h
+        unmet_usd += jobs * demand.units * demand.duration_h * weights.unmet_usd_per_unit_h
+    return total + CostParts(delay_usd=delay_usd, unmet_usd=unmet_usd)
+
+
+def fairness_usd(
+    problem: PlanningProblem, placements: tuple[Placement, ...] | list[Placement]
+) -> float:
+    """This function will price the unit-hours that tenants have less than their fair share."""
+    served: dict[str, float] = defaultdict(float)
+    for placement in placements:
+        demand = problem.groups[placement.group]
+        served[demand.tenant] += placement.jobs * demand.units * demand.duration_h
+    lacking = (max(0.0, owed - served[who]) for who, owed in problem.fair_unit_h.items())
+    return problem.weights.fairness_usd_per_unit_h * sum(lacking)

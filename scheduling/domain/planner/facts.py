@@ -10,15 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from scheduling.domain.planner.costs import group_costs
+from scheduling.domain.planner.exact.room import Occupancy
 from scheduling.domain.planner.moves import MoveDraft
-from scheduling.domain.planner.occupancy import (
-    Occupancy,
-    start_allowed,
-    usable_pools,
-    whole_capacity,
-)
+from scheduling.domain.planner.occupancy import start_allowed, whole_capacity
 from scheduling.domain.planner.outcome import PlanOutcome
 from scheduling.domain.planner.problem import BoolArray, FloatArray, PlanningProblem
+from scheduling.domain.planner.terms import terms_of, usable_pools
 
 EQUAL_USD = 1e-6
 
@@ -30,6 +27,8 @@ class MoveReason(enum.StrEnum):
     EARLIER_START = "EARLIER_START"
     CHEAPER_ENERGY = "CHEAPER_ENERGY"
     LOWER_CARBON = "LOWER_CARBON"
+    SURPLUS_POWER = "SURPLUS_POWER"
+    CLOSER_TO_USERS = "CLOSER_TO_USERS"
     MAKES_ROOM = "MAKES_ROOM"
 
 
@@ -48,6 +47,7 @@ class WaitReason(enum.StrEnum):
     WAITING_COSTS_LESS = "WAITING_COSTS_LESS"
     NOT_WORTH_MOVING = "NOT_WORTH_MOVING"
     REGION_LIMIT = "REGION_LIMIT"
+    QUOTA_OR_CAP = "QUOTA_OR_CAP"
     TOO_LATE = "TOO_LATE"
     RULE_FORBIDS = "RULE_FORBIDS"
     NO_CAPACITY_ANYWHERE = "NO_CAPACITY_ANYWHERE"
@@ -133,8 +133,8 @@ def move_facts(
 
 
 def _explain(problem: PlanningProblem, occupancy: Occupancy, move: MoveDraft) -> MoveFacts:
-    duration = problem.groups[move.group].duration_slots
-    window = slice(move.start_slot, min(problem.slots, move.start_slot + duration))
+    terms = terms_of(problem, move.group, np.array([move.destination]))
+    window = slice(move.start_slot, min(problem.slots, move.start_slot + int(terms.slots[0])))
     guests, _ = whole_capacity(problem)
     free = guests[move.destination]
     free_units = int(free[window].min())
@@ -184,6 +184,8 @@ def _weightiest(move: MoveDraft) -> MoveReason:
         waiting: -change.delay_usd - change.unmet_usd,
         MoveReason.CHEAPER_ENERGY: -change.energy_usd,
         MoveReason.LOWER_CARBON: -change.carbon_usd,
+        MoveReason.SURPLUS_POWER: -change.surplus_usd,
+        MoveReason.CLOSER_TO_USERS: -change.latency_usd,
     }
     return max(gains, key=lambda reason: gains[reason])
 
@@ -234,7 +236,8 @@ def wait_facts(problem: PlanningProblem, plan: PlanOutcome) -> tuple[WaitFacts, 
     late = [0] * len(problem.groups)
     last_start = [0] * len(problem.groups)
     for placement in plan.placements:
-        if placement.pool == problem.groups[placement.group].home and placement.slot > 0:
+        demand = problem.groups[placement.group]
+        if placement.pool == demand.home and placement.slot > demand.first_start:
             late[placement.group] += placement.jobs
             last_start[placement.group] = max(last_start[placement.group], placement.slot)
     occupancy = Occupancy.after(problem, plan.placements)
@@ -263,10 +266,13 @@ def _why_waiting(
     is_forbidden = is_known & ~problem.allowed[group]
     forbidden_starts = start_allowed(problem, group, pools=is_forbidden) & has_room & is_soon
     within_limits = occupancy.within_limits(group) >= 1
+    in_pool = occupancy.fitting(group, in_pools_only=True) >= 1
+    pool_starts = start_allowed(problem, group) & in_pool & is_soon
     reasons: tuple[tuple[bool, WaitReason], ...] = (
         (bool(open_starts[home].any()), WaitReason.WAITING_COSTS_LESS),
         (bool(open_starts[within_limits].any()), WaitReason.NOT_WORTH_MOVING),
         (bool(open_starts.any()), WaitReason.REGION_LIMIT),
+        (bool(pool_starts.any()), WaitReason.QUOTA_OR_CAP),
         (_has_room_out_of_time(problem, group, has_room), WaitReason.TOO_LATE),
         (bool(forbidden_starts.any()), WaitReason.RULE_FORBIDS),
     )

@@ -1,20 +1,27 @@
 """Where and when a workload may start, and how much room pools and region limits leave."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
-from scheduling.domain.planner.outcome import Placement
-from scheduling.domain.planner.problem import BoolArray, FloatArray, PlanningProblem
-
-ROUNDING = 1e-9
+from scheduling.domain.planner.problem import BoolArray, FloatArray, IntArray, PlanningProblem
+from scheduling.domain.planner.terms import (
+    ROUNDING,
+    Terms,
+    running_profile,
+    terms_of,
+    usable_pools,
+)
 
 
 def whole_capacity(problem: PlanningProblem) -> tuple[FloatArray, FloatArray]:
     """This function will return the units that guests, and guests with locals, may hold.
 
-    Units and workloads are whole, so capacity is rounded down without losing a plan.
+    Units and workloads are whole, so capacity is rounded down without losing a plan. What the
+    plan's own running work holds is free for locals when it leaves, never for guests: a guest is
+    promised room that does not hang on another move. In a slot of maintenance only running work
+    that stays may hold units.
 
     Args:
         problem: the situation.
@@ -22,31 +29,12 @@ def whole_capacity(problem: PlanningProblem) -> tuple[FloatArray, FloatArray]:
     Returns:
         Two (P, T) arrays of whole numbers: guests, and everybody (at least as much).
     """
-    everybody = np.maximum(problem.available, problem.home_available)
     guests = np.floor(problem.available + ROUNDING)
-    return guests, np.floor(everybody + ROUNDING)
-
-
-def earliest_start(problem: PlanningProblem, group: int, pool: int) -> int:
-    """This function will return the first slot within which the data of a workload arrive.
-
-    start >= floor(transfer time); 0 at home. A slot is an hour: a workload whose data take ten
-    minutes starts ten minutes into slot 0, and is taken to hold its units for the whole of it.
-    """
-    return math.floor(transfer_h(problem, group, pool) + ROUNDING)
-
-
-def transfer_h(problem: PlanningProblem, group: int, pool: int) -> float:
-    """This function will return the hours that the data of one workload travel; 0 at home."""
-    demand = problem.groups[group]
-    return demand.data_gb * float(problem.transfer_h_per_gb[demand.home, pool])
-
-
-def usable_pools(problem: PlanningProblem, group: int) -> BoolArray:
-    """This function will return (P,) where a group may run: allowed, pool and home known."""
-    is_known = np.array([pool.is_known for pool in problem.pools], dtype=np.bool_)
-    usable: BoolArray = problem.allowed[group] & is_known & is_known[problem.groups[group].home]
-    return usable
+    everybody = np.floor(np.maximum(problem.available, problem.home_available) + ROUNDING)
+    if problem.closed is not None:
+        guests[problem.closed] = 0.0
+        everybody[problem.closed] = 0.0
+    return guests, everybody + running_profile(problem)
 
 
 def window_minimum(capacity: FloatArray, slots_held: int) -> FloatArray:
@@ -68,14 +56,34 @@ def start_allowed(
         pools: (P,) pools to take instead of those that the rules allow.
 
     Returns:
-        True where pool, data transfer and deadline allow a start.
+        True where pool, data transfer, cool-down and deadline allow a start.
     """
-    earliest = np.array([earliest_start(problem, group, p) for p in range(len(problem.pools))])
     usable = usable_pools(problem, group) if pools is None else pools
+    terms = terms_of(problem, group)
     slot = np.arange(problem.slots)
-    is_in_time = slot <= problem.groups[group].latest_start
-    allowed: BoolArray = usable[:, None] & is_in_time & (slot >= earliest[:, None])
-    return allowed
+    is_in_time = (slot >= terms.earliest[:, None]) & (slot <= terms.latest[:, None])
+    allowed: BoolArray = usable[:, None] & is_in_time
+    return allowed & ~_meets_maintenance(problem, group, terms)
+
+
+def _meets_maintenance(problem: PlanningProblem, group: int, terms: Terms) -> BoolArray:
+    """(P, T) whether a start would hold units in a slot of maintenance; running work may stay."""
+    if problem.closed is None:
+        return np.zeros((len(problem.pools), problem.slots), dtype=np.bool_)
+    is_open = np.where(problem.closed, 0.0, 1.0)
+    meets: BoolArray = held_minimum(is_open, terms.slots) < 1.0
+    if problem.groups[group].is_running:
+        meets[problem.groups[group].home] = False
+    return meets
+
+
+def held_minimum(capacity: FloatArray, slots: IntArray) -> FloatArray:
+    """This function will return (A, T) the least capacity over each row's own slots held."""
+    least = np.empty_like(capacity)
+    for held in np.unique(slots):
+        same = slots == held
+        least[same] = window_minimum(capacity[same], int(held))
+    return least
 
 
 def movable_units(
@@ -112,66 +120,3 @@ def whole_limits(limits: Mapping[str, float]) -> dict[str, float]:
         for code, units in limits.items()
         if math.isfinite(units)
     }
-
-
-class Occupancy:
-    """Room that placements leave, kept up to date while they come and go.
-
-    Attributes:
-        guest_room: (P, T) units that further guests may hold.
-        room: (P, T) units that anybody may still hold.
-    """
-
-    def __init__(self, problem: PlanningProblem) -> None:
-        self.problem = problem
-        self.guest_room, self.room = whole_capacity(problem)
-        self._out_room = whole_limits(problem.max_out_units)
-        self._in_room = whole_limits(problem.max_in_units)
-        self._regions = [pool.region for pool in problem.pools]
-
-    @classmethod
-    def after(cls, problem: PlanningProblem, placements: Iterable[Placement]) -> "Occupancy":
-        """This function will return what is left when all the placements are made."""
-        occupancy = cls(problem)
-        for placement in placements:
-            occupancy.add(placement.group, placement.pool, placement.slot, jobs=placement.jobs)
-        return occupancy
-
-    def add(self, group: int, pool: int, slot: int, *, jobs: int) -> None:
-        """This function will take the room of `jobs` workloads; fewer than 0 gives it back."""
-        demand = self.problem.groups[group]
-        units = demand.units * jobs
-        held = slice(slot, slot + demand.duration_slots)
-        self.room[pool, held] -= units
-        if pool == demand.home:
-            return
-        self.guest_room[pool, held] -= units
-        source, destination = self._regions[demand.home], self._regions[pool]
-        if source != destination:
-            self._out_room[source] = self._out_room.get(source, math.inf) - units
-            self._in_room[destination] = self._in_room.get(destination, math.inf) - units
-
-    def fitting(self, group: int) -> FloatArray:
-        """This function will count how many more workloads of a group fit, by pool and start.
-
-        Pool room only: whether the group may run there, and the region limits, are apart.
-
-        Args:
-            group: index g.
-
-        Returns:
-            (P, T) whole numbers >= 0.
-        """
-        demand = self.problem.groups[group]
-        room = np.minimum(self.room, self.guest_room)
-        room[demand.home] = self.room[demand.home]
-        least = window_minimum(room, demand.duration_slots)
-        whole: FloatArray = np.maximum(0.0, np.floor(least / demand.units + ROUNDING))
-        return whole
-
-    def within_limits(self, group: int) -> FloatArray:
-        """This function will return (P,) how many more workloads the region limits let move."""
-        units = movable_units(self.problem, group, self._out_room, self._in_room)
-        size = self.problem.groups[group].units
-        whole: FloatArray = np.maximum(0.0, np.floor(units / size + ROUNDING))
-        return whole

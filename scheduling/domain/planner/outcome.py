@@ -3,8 +3,12 @@
 Everything here is per plan cycle; index letters as in `scheduling.domain.planner.problem`.
 """
 
+import datetime as dt
 import enum
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 class PlanStatus(enum.StrEnum):
@@ -29,6 +33,9 @@ class CostParts:
         delay_usd: unit-hours waited from slot 0 to the start, the whole horizon if there is none.
         churn_usd: fixed cost of moving.
         unmet_usd: requested unit-hours without a place in the horizon.
+        latency_usd: unit-hours served far from their users.
+        surplus_usd: credit for unit-hours in hours of surplus renewable power; <= 0.
+        fairness_usd: unit-hours that tenants have less than their fair share.
     """
 
     energy_usd: float = 0.0
@@ -38,6 +45,9 @@ class CostParts:
     delay_usd: float = 0.0
     churn_usd: float = 0.0
     unmet_usd: float = 0.0
+    latency_usd: float = 0.0
+    surplus_usd: float = 0.0
+    fairness_usd: float = 0.0
 
     @property
     def total_usd(self) -> float:
@@ -49,6 +59,9 @@ class CostParts:
             + self.delay_usd
             + self.churn_usd
             + self.unmet_usd
+            + self.latency_usd
+            + self.surplus_usd
+            + self.fairness_usd
         )
 
     def __add__(self, other: "CostParts") -> "CostParts":
@@ -73,6 +86,23 @@ class Placement:
 
 
 @dataclass(frozen=True)
+class PlanMemory:
+    """What a plan leaves to the next one, by names that both know.
+
+    Attributes:
+        starts_at: start of slot 0 of the plan.
+        slotted: (T,) prices of limits that hold in every slot, by constraint name.
+        single: prices of all other limits.
+        starts: group key, pool code, slot and jobs of every placement.
+    """
+
+    starts_at: dt.datetime
+    slotted: dict[str, NDArray[np.float64]]
+    single: dict[str, float]
+    starts: tuple[tuple[str, str, int, int], ...]
+
+
+@dataclass(frozen=True)
 class PlanOutcome:
     """The answer to one planning problem.
 
@@ -85,6 +115,7 @@ class PlanOutcome:
         unplaced: (G,) whole jobs of each group that find no place within the horizon.
         parts: the objective in its parts; `parts.total_usd == objective`.
         conflicts: names of the constraints that contradict each other when INFEASIBLE.
+        memory: what the next plan may begin with; None where plans are searched exactly.
     """
 
     status: PlanStatus
@@ -95,3 +126,4 @@ class PlanOutcome:
     unplaced: tuple[int, ...] = ()
     parts: CostParts = CostParts()
     conflicts: tuple[str, ...] = ()
+    memory: PlanMemory | None = field(default=None, compare=False, repr=False)

@@ -36,6 +36,7 @@ WAIT_ZH = {
     WaitReason.WAITING_COSTS_LESS: "{name} 有余量，但此时启动的成本高于等待。",
     WaitReason.NOT_WORTH_MOVING: "别处有余量，但调度的成本高于等待。",
     WaitReason.REGION_LIMIT: "别处有余量，但已达地区单次调度上限。",
+    WaitReason.QUOTA_OR_CAP: "资源池有余量，但租户配额或地区碳排放上限已用完。",
     WaitReason.TOO_LATE: "别处有余量，但数据传输或截止时间不允许。",
     WaitReason.RULE_FORBIDS: "别处有余量，但规则不允许这类作业前往。",
     WaitReason.NO_CAPACITY_ANYWHERE: "任何允许的资源池都没有足够余量。",
@@ -45,6 +46,7 @@ WAIT_EN = {
     WaitReason.WAITING_COSTS_LESS: "{name} has room, but starting then costs more than waiting.",
     WaitReason.NOT_WORTH_MOVING: "There is room elsewhere, but moving costs more than waiting.",
     WaitReason.REGION_LIMIT: "There is room elsewhere, but a region's limit per plan is reached.",
+    WaitReason.QUOTA_OR_CAP: "Pools have room, but a tenant's quota or a carbon cap is used up.",
     WaitReason.TOO_LATE: "There is room elsewhere, but not between data arrival and deadline.",
     WaitReason.RULE_FORBIDS: "There is room elsewhere, but the rules keep this work from it.",
     WaitReason.NO_CAPACITY_ANYWHERE: "No pool that is allowed has enough room.",
@@ -221,6 +223,8 @@ def _move_en(words: _Words, move: MoveDraft, facts: MoveFacts) -> str:
             f"{home} pays {facts.home_price_usd_per_unit_h:.3f} at the same hours"
         ),
         MoveReason.LOWER_CARBON: f"it emits {-move.change.carbon_kg:.0f} kg CO2e less than {home}",
+        MoveReason.SURPLUS_POWER: "it runs there on surplus renewable power",
+        MoveReason.CLOSER_TO_USERS: f"it is closer to its users than {home}",
         MoveReason.MAKES_ROOM: f"it makes room at {home} for work that has to stay",
     }[facts.code]
     return f"{offer}; {because}. {_loss_en(words, facts.runner_up)}".strip()
@@ -257,6 +261,8 @@ def _move_zh(words: _Words, move: MoveDraft, facts: MoveFacts) -> str:
             f"同一时段{home}的电价为 {facts.home_price_usd_per_unit_h:.3f} 美元"
         ),
         MoveReason.LOWER_CARBON: f"比留在{home}少排放 {-move.change.carbon_kg:.0f} kg CO2e",
+        MoveReason.SURPLUS_POWER: "作业可使用当地富余的可再生能源",
+        MoveReason.CLOSER_TO_USERS: f"比{home}更靠近用户",
         MoveReason.MAKES_ROOM: f"为{home}必须留下的作业腾出空间",
     }[facts.code]
     return f"{offer}；{because}。{_loss_zh(words, facts.runner_up)}"

@@ -4,17 +4,24 @@ Pools and groups are first put in name order, so the same situation gives the sa
 was listed.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from scheduling.domain.planner.costs import all_group_costs, plan_parts, unplaced_jobs
-from scheduling.domain.planner.formulation import IntArray
-from scheduling.domain.planner.outcome import Placement, PlanOutcome, PlanStatus
-from scheduling.domain.planner.problem import PlanningProblem, check_problem
-from scheduling.domain.planner.search import relative_gap, search_plan
+from scheduling.domain.planner.costs import plan_parts, unplaced_jobs
+from scheduling.domain.planner.exact.conflicts import stuck_rules
+from scheduling.domain.planner.exact.search import relative_gap, search_plan, status_of
+from scheduling.domain.planner.order import Order
+from scheduling.domain.planner.outcome import Placement, PlanMemory, PlanOutcome, PlanStatus
+from scheduling.domain.planner.problem import PlanningProblem
+from scheduling.domain.planner.rules.quotas import quota_rows
+from scheduling.domain.planner.sanity import check_problem
+from scheduling.domain.planner.scale.search import search_at_scale
 
 BASELINE_SHARE = 0.2
+# Up to here the whole problem goes to the solver library; above, prices do the work.
+MOST_EXACT_STARTS = 15_000
+SCALE_GAP = 0.01
 _WORSE = (PlanStatus.OPTIMAL, PlanStatus.WITHIN_GAP, PlanStatus.TIME_LIMIT)
 
 
@@ -24,6 +31,7 @@ def solve(
     time_limit_s: float = 20.0,
     gap: float = 1e-4,
     baseline: PlanOutcome | None = None,
+    memory: PlanMemory | None = None,
 ) -> PlanOutcome:
     """This function will find the cheapest placements, moves included.
 
@@ -33,9 +41,11 @@ def solve(
 
     Args:
         problem: the situation.
-        time_limit_s: upper limit of the time spent in the solver library, s, > 0.
-        gap: relative distance to the bound at which to stop, >= 0.
+        time_limit_s: upper limit of the time spent in the solver library, s, > 0. A problem of
+            national size is limited by steps instead.
+        gap: relative distance to the bound at which to stop, >= 0; at national size 1 % is enough.
         baseline: outcome of `do_nothing` on the same problem, if it is there already.
+        memory: what the outcome before left, for a problem of national size.
 
     Returns:
         Status, placements, bound and parts. See `PlanOutcome`.
@@ -49,13 +59,32 @@ def solve(
     conflicts = contradictions(problem)
     if conflicts or not problem.groups:
         return _empty(problem, conflicts)
-    order = _Order.by_name(problem)
+    order = Order.by_name(problem)
+    if needs_scale(problem):
+        outcome = _solve_at_scale(order.problem, gap=gap, memory=memory)
+        is_worse = baseline is not None and baseline.objective < outcome.objective
+        stays = order.sorted_placements(baseline.placements) if baseline and is_worse else None
+        if stays is not None:
+            outcome = _outcome_of(order.problem, stays, outcome.bound, gap=max(gap, SCALE_GAP))
+        return order.restored(outcome)
+    stuck = stuck_rules(order.problem)
+    if stuck:
+        return _empty(problem, stuck)
     if baseline is None:
         baseline = do_nothing(problem, time_limit_s=BASELINE_SHARE * time_limit_s, gap=gap)
         time_limit_s *= 1 - BASELINE_SHARE
     stay = order.sorted_placements(baseline.placements)
     outcome = search_plan(order.problem, stay, with_guests=True, time_limit_s=time_limit_s, gap=gap)
+    if outcome.status is PlanStatus.TIME_LIMIT:
+        outcome = _better_by_prices(order.problem, outcome, gap)
     return order.restored(outcome)
+
+
+def _better_by_prices(problem: PlanningProblem, outcome: PlanOutcome, gap: float) -> PlanOutcome:
+    """Where the exact search ran out of time, prices may have a better plan or a better bound."""
+    other = _solve_at_scale(problem, gap=gap, memory=None)
+    best = min(outcome, other, key=lambda one: one.objective)
+    return _outcome_of(problem, best.placements, max(outcome.bound, other.bound), gap=gap)
 
 
 def do_nothing(
@@ -77,7 +106,17 @@ def do_nothing(
     check_problem(problem)
     if not problem.groups:
         return _empty(problem, ())
-    order = _Order.by_name(problem)
+    order = Order.by_name(problem)
+    if needs_scale(problem):
+        home = np.array([group.home for group in order.problem.groups])
+        at_home = order.problem.allowed & (home[:, None] == np.arange(len(problem.pools)))
+        outcome = _solve_at_scale(replace(order.problem, allowed=at_home), gap=gap, memory=None)
+        return order.restored(outcome)
+    if problem.quotas or problem.carbon_caps or problem.fair_unit_h:
+        outcome = search_plan(
+            order.problem, (), with_guests=False, time_limit_s=time_limit_s, gap=gap
+        )
+        return order.restored(outcome)
     # Nothing that stays shares a pool with another pool's workloads: one search per home pool.
     homes = sorted({group.home for group in order.problem.groups})
     outcomes = [
@@ -85,7 +124,7 @@ def do_nothing(
         for home in homes
     ]
     placements = tuple(sorted(one for outcome in outcomes for one in outcome.placements))
-    parts = plan_parts(order.problem, placements, all_group_costs(order.problem))
+    parts = plan_parts(order.problem, placements)
     bound_usd = min(parts.total_usd, sum(outcome.bound for outcome in outcomes))
     joined = PlanOutcome(
         status=max((outcome.status for outcome in outcomes), key=_WORSE.index),
@@ -99,20 +138,54 @@ def do_nothing(
     return order.restored(joined)
 
 
+def needs_scale(problem: PlanningProblem) -> bool:
+    """This function will say whether a problem has more starts than an exact search can hold."""
+    starts = np.array([group.latest_start + 1 for group in problem.groups], dtype=np.int64)
+    return int((problem.allowed.sum(axis=1) * starts).sum()) > MOST_EXACT_STARTS
+
+
 def contradictions(problem: PlanningProblem) -> tuple[str, ...]:
-    """This function will name the constraints that not even an empty plan keeps.
+    """This function will name the limits that not even an empty plan keeps.
 
     All others bound sums of placed workloads from above by 0 or more, so placing nothing keeps
     them; each named constraint is a smallest conflicting set of its own.
     """
-    limits = (("max_out", problem.max_out_units), ("max_in", problem.max_in_units))
-    return tuple(
-        f"{name}[{code}]" for name, units in limits for code in sorted(units) if units[code] < 0
+    limits = [
+        (f"{name}[{code}]", units[code])
+        for name, units in (("max_out", problem.max_out_units), ("max_in", problem.max_in_units))
+        for code in sorted(units)
+    ]
+    limits += [(row.name, row.most_units) for row in quota_rows(problem)]
+    limits += [(f"carbon[{cap.region},{cap.day}]", cap.most_kg) for cap in problem.carbon_caps]
+    return tuple(name for name, most in limits if most < 0)
+
+
+def _solve_at_scale(
+    problem: PlanningProblem, *, gap: float, memory: PlanMemory | None
+) -> PlanOutcome:
+    answer = search_at_scale(problem, memory=memory)
+    outcome = _outcome_of(problem, answer.placements, answer.bound_usd, gap=max(gap, SCALE_GAP))
+    return replace(outcome, memory=answer.memory)
+
+
+def _outcome_of(
+    problem: PlanningProblem, placements: tuple[Placement, ...], bound_usd: float, *, gap: float
+) -> PlanOutcome:
+    parts = plan_parts(problem, placements)
+    bound_usd = min(bound_usd, parts.total_usd)
+    return PlanOutcome(
+        status=status_of(parts.total_usd, bound_usd, gap),
+        objective=parts.total_usd,
+        bound=bound_usd,
+        gap=relative_gap(parts.total_usd, bound_usd),
+        placements=placements,
+        unplaced=unplaced_jobs(problem, placements),
+        parts=parts,
     )
 
 
 def _empty(problem: PlanningProblem, conflicts: tuple[str, ...]) -> PlanOutcome:
-    parts = plan_parts(problem, (), all_group_costs(problem))
+    parts = plan_parts(problem, ())
     return PlanOutcome(
         status=PlanStatus.INFEASIBLE if conflicts else PlanStatus.NOTHING_TO_DO,
         objective=parts.total_usd,
@@ -121,54 +194,6 @@ def _empty(problem: PlanningProblem, conflicts: tuple[str, ...]) -> PlanOutcome:
         parts=parts,
         conflicts=conflicts,
     )
-
-
-@dataclass(frozen=True)
-class _Order:
-    """A problem in name order, and the way back to the order it came in."""
-
-    problem: PlanningProblem
-    pools: IntArray
-    groups: IntArray
-
-    @classmethod
-    def by_name(cls, problem: PlanningProblem) -> "_Order":
-        pools = np.argsort(np.array([pool.code for pool in problem.pools]), kind="stable")
-        groups = np.argsort(np.array([group.key for group in problem.groups]), kind="stable")
-        place = np.argsort(pools)
-        ordered = replace(
-            problem,
-            pools=tuple(problem.pools[p] for p in pools),
-            groups=tuple(
-                replace(problem.groups[g], home=int(place[problem.groups[g].home])) for g in groups
-            ),
-            available=problem.available[pools],
-            home_available=problem.home_available[pools],
-            energy_usd_per_unit_h=problem.energy_usd_per_unit_h[pools],
-            carbon_kg_per_unit_h=problem.carbon_kg_per_unit_h[pools],
-            allowed=problem.allowed[np.ix_(groups, pools)],
-            egress_usd_per_gb=problem.egress_usd_per_gb[np.ix_(pools, pools)],
-            transfer_h_per_gb=problem.transfer_h_per_gb[np.ix_(pools, pools)],
-        )
-        return cls(ordered, pools, groups)
-
-    def sorted_placements(self, placements: tuple[Placement, ...]) -> tuple[Placement, ...]:
-        group, pool = np.argsort(self.groups), np.argsort(self.pools)
-        return tuple(
-            replace(one, group=int(group[one.group]), pool=int(pool[one.pool]))
-            for one in placements
-        )
-
-    def restored(self, outcome: PlanOutcome) -> PlanOutcome:
-        placements = sorted(
-            replace(one, group=int(self.groups[one.group]), pool=int(self.pools[one.pool]))
-            for one in outcome.placements
-        )
-        unplaced = np.empty(len(self.groups), dtype=np.int64)
-        unplaced[self.groups] = outcome.unplaced
-        return replace(
-            outcome, placements=tuple(placements), unplaced=tuple(int(jobs) for jobs in unplaced)
-        )
 
 
 def _search_home(

@@ -7,9 +7,16 @@ from scheduling.domain.replay.bound import lower_bound
 from scheduling.domain.replay.checks import check_log
 from scheduling.domain.replay.grid import ReplayGrid
 from scheduling.domain.replay.jobs import JobTable
-from scheduling.domain.replay.ours import Ours
+from scheduling.domain.replay.policies.ours import Ours
+from scheduling.domain.replay.policies.published import (
+    CarbonAware,
+    Failover,
+    FirstToStart,
+    carbon_time,
+    wait_awhile,
+)
+from scheduling.domain.replay.policies.rivals import Home, Ranked, cheapest, greenest, least_loaded
 from scheduling.domain.replay.report import PolicyReport, measure
-from scheduling.domain.replay.rivals import Home, Ranked, cheapest, greenest, least_loaded
 from scheduling.domain.replay.scenario import Scenario
 from scheduling.domain.replay.simulator import simulate, terms_of
 from scheduling.domain.replay.views import Policy, Terms
@@ -22,6 +29,10 @@ class PolicyName(StrEnum):
     LEAST_LOADED = "least-loaded"
     CHEAPEST = "cheapest"
     GREENEST = "greenest"
+    FIRST_TO_START = "first-to-start"
+    SKYPILOT = "skypilot"
+    CARBON_TIME = "carbon-time"
+    WAIT_AWHILE = "wait-awhile"
     OURS = "ours"
     BOUND = "bound"
 
@@ -31,8 +42,22 @@ _MAKERS: dict[PolicyName, Callable[[Terms], Policy]] = {
     PolicyName.LEAST_LOADED: lambda terms: Ranked(terms, least_loaded),
     PolicyName.CHEAPEST: lambda terms: Ranked(terms, cheapest),
     PolicyName.GREENEST: lambda terms: Ranked(terms, greenest),
+    PolicyName.FIRST_TO_START: FirstToStart,
+    PolicyName.SKYPILOT: Failover,
+    PolicyName.CARBON_TIME: lambda terms: CarbonAware(terms, carbon_time),
+    PolicyName.WAIT_AWHILE: lambda terms: CarbonAware(terms, wait_awhile),
     PolicyName.OURS: Ours,
 }
+
+# What is compared unless asked otherwise.
+STANDARD = (
+    PolicyName.HOME,
+    PolicyName.LEAST_LOADED,
+    PolicyName.CHEAPEST,
+    PolicyName.GREENEST,
+    PolicyName.OURS,
+    PolicyName.BOUND,
+)
 
 
 def policy_of(name: PolicyName, terms: Terms) -> Policy:

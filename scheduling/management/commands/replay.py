@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from controlplane.lib.errors import GridError
-from scheduling.domain.replay.contest import PolicyName, compare
+from scheduling.domain.replay.contest import STANDARD, PolicyName, compare
 from scheduling.domain.replay.grid import ReplayGrid, build_grid
 from scheduling.domain.replay.jobs import BadJobsFrame, JobTable, read_jobs
 from scheduling.domain.replay.report import PolicyReport
@@ -30,7 +30,7 @@ class Command(BaseCommand):
         """Take the jobs, the scenario and the policies."""
         parser.add_argument("file", type=Path, help="parquet: job_id, cluster, submit_s, runtime_s")
         parser.add_argument("--scenario", type=Path, help="JSON; every key is optional")
-        parser.add_argument("--policies", type=_names, default=tuple(PolicyName))
+        parser.add_argument("--policies", type=_names, default=STANDARD)
         parser.add_argument("--json", type=Path, help="write the measures here")
 
     def handle(self, **options: Any) -> None:

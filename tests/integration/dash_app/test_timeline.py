@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from controlplane.lib.units import HOUR, floor_hour
 from dash_app.timeline import AHEAD_H, KEPT_S, PAST_H, build_timeline, timeline_json
-from forecasting.models import ForecastPoint
+from forecasting.models import ForecastPath
 from forecasting.selectors import latest_run
 from monitoring.models import Pool, PoolHour
 from tests.browser.small_grid import SILENT, issued_forecast, reported, seed_grid
@@ -118,7 +118,7 @@ def test_usable_capacity_leaves_out_the_reserve_and_what_no_contract_covers(time
 
 
 def test_a_fallback_is_marked(timeline, grid_time):
-    ForecastPoint.objects.filter(code="CN-BJ").update(method="last-value", fallback_reason="gap")
+    ForecastPath.objects.filter(code="CN-BJ").update(method="last-value", fallback_reason="gap")
 
     regions = built(grid_time)["regions"]
 
@@ -175,7 +175,7 @@ def test_a_new_hour_or_run_makes_it_anew(timeline, grid_time, step):
     if step == "hour":
         grid_time.advance(hours=1)
     else:
-        ForecastPoint.objects.all().delete()
+        ForecastPath.objects.all().delete()
         latest = latest_run(grid_time.now)
         grid_time.advance(hours=1)
         assert issued_forecast(grid_time.now, median=0.7).pk != latest.id

@@ -10,10 +10,9 @@ from django.test.utils import CaptureQueriesContext
 
 from controlplane.auth.models import AuditEntry
 from forecasting import selectors, services, tasks
-from forecasting.domain.forecasters import ModelSettings
-from forecasting.domain.forest import ForestSettings
+from forecasting.domain.forecasters import MODEL_NAME, ModelSettings
 from forecasting.domain.runs import RunState
-from forecasting.models import ForecastModel, ForecastPoint, ForecastRun
+from forecasting.models import ForecastModel, ForecastPath, ForecastRun
 from forecasting.services import TrainingRules
 from monitoring import selectors as monitoring
 from monitoring.models import Alert
@@ -26,7 +25,7 @@ ISSUED_AT = dt.datetime(2023, 5, 26, 0, tzinfo=dt.UTC)
 NOW = ISSUED_AT + dt.timedelta(minutes=12)
 HOUR = dt.timedelta(hours=1)
 SMALL = TrainingRules(
-    model=ModelSettings(forest=ForestSettings(trees=20, min_leaf=20, max_rows=1500))
+    model=ModelSettings(trees=10, min_leaf=20, max_rows=800, prior_rows=300, prior_tree_rows=200)
 )
 
 
@@ -71,26 +70,28 @@ def wavy_grid(db):
 def test_a_run_covers_every_pool_region_and_the_grid_for_a_day(grid):
     run = services.refresh(NOW)
 
-    series = set(run.points.values_list("scope", "code"))
+    series = set(run.paths.values_list("scope", "code"))
     assert series == {
         ("pool", "beijing-gpu"),
         ("pool", "haidian-gpu"),
         ("pool", "horinger-gpu"),
+        ("site", "beijing-gpu-site"),
+        ("site", "haidian-gpu-site"),
+        ("site", "horinger-gpu-site"),
         ("region", "CN-BJ"),
         ("region", "CN-NM"),
         ("grid", "grid"),
     }
-    assert run.points.count() == 6 * 24
-    valid = run.points.filter(code="grid").order_by("lead_h").values_list("valid_at", flat=True)
-    assert list(valid) == [ISSUED_AT + hour * HOUR for hour in range(24)]
+    frame = selectors.quantile_frame(run.id, scope="grid")
+    assert list(frame["valid_at"]) == [ISSUED_AT + hour * HOUR for hour in range(24)]
 
 
 def test_without_a_model_a_run_is_degraded_and_says_so(grid):
     run = services.refresh(NOW)
 
     assert (run.state, run.model_name) == (RunState.DEGRADED, "seasonal-naive")
-    assert run.degraded_reason == "6 of 6 series not by the model: no-model 6"
-    assert set(run.points.values_list("method", "fallback_reason")) == {
+    assert run.degraded_reason == "9 of 9 series not by the model: no-model 9"
+    assert set(run.paths.values_list("method", "fallback_reason")) == {
         ("seasonal-naive", "no-model")
     }
 
@@ -129,9 +130,9 @@ def test_a_trained_model_is_promoted_and_declared_on_the_run(grid):
     assert model.is_champion
     assert model.trained_until == ISSUED_AT - dt.timedelta(hours=SMALL.gate_h)
     assert (run.state, run.degraded_reason) == (RunState.READY, "")
-    assert (run.model_name, run.model_version) == ("analog-forest", model.version)
+    assert (run.model_name, run.model_version) == (MODEL_NAME, model.version)
     assert run.trained_until == model.trained_until
-    assert set(run.points.values_list("method", flat=True)) == {"model"}
+    assert set(run.paths.values_list("method", flat=True)) == {"model"}
     entry = AuditEntry.objects.get(action="promote-model")
     assert entry.payload["sha256"] == model.artifact_sha256
 
@@ -148,8 +149,14 @@ def test_a_challenger_that_is_worse_on_later_data_is_declined(grid):
     champion = services.train(NOW, rules=SMALL)
     blind = TrainingRules(
         model=ModelSettings(
-            forest=ForestSettings(trees=1, min_leaf=5, max_rows=48, squash=0.001),
-            calibration_h=10_000,
+            trees=1,
+            min_leaf=5,
+            units=1,
+            prior_epochs=1,
+            own_epochs=60,
+            max_rows=48,
+            prior_rows=50,
+            prior_tree_rows=50,
         )
     )
 
@@ -181,7 +188,7 @@ def test_a_damaged_model_is_not_used_and_the_chain_goes_on(grid):
     run = services.refresh(NOW)
 
     assert run.state == RunState.DEGRADED
-    assert "no-model 6" in run.degraded_reason
+    assert "no-model 9" in run.degraded_reason
 
 
 def test_a_silent_pool_falls_back_with_its_reason_and_then_has_no_forecast(grid):
@@ -196,16 +203,16 @@ def test_a_silent_pool_falls_back_with_its_reason_and_then_has_no_forecast(grid)
     assert stale.fallbacks["region:CN-NM"] == {"method": "last-value", "reason": "stale"}
     assert stale.state == RunState.DEGRADED
     assert unknown.fallbacks["pool:horinger-gpu"] == {"method": "none", "reason": "all-unknown"}
-    assert not unknown.points.filter(code="horinger-gpu").exists()
+    assert not unknown.paths.filter(code="horinger-gpu").exists()
     assert "pool:beijing-gpu" not in stale.fallbacks
 
 
 def test_telemetry_of_the_running_hour_changes_no_forecast(grid):
-    quiet = list(services.refresh(NOW).points.order_by("pk").values_list("q50", "q90"))
+    quiet = list(services.refresh(NOW).paths.order_by("pk").values_list("q50", "q90"))
     ForecastRun.objects.all().delete()
     report_hours(grid[0], ISSUED_AT, [99.0, 99.0])
 
-    loud = list(services.refresh(NOW).points.order_by("pk").values_list("q50", "q90"))
+    loud = list(services.refresh(NOW).paths.order_by("pk").values_list("q50", "q90"))
 
     assert loud == quiet
 
@@ -214,7 +221,7 @@ def test_the_database_refuses_crossed_quantiles(grid):
     run = services.refresh(NOW)
 
     with pytest.raises(IntegrityError), transaction.atomic():
-        run.points.filter(code="grid", lead_h=1).update(q90=0.0)
+        run.paths.filter(code="grid").update(q90=[0.0] * run.horizon_h)
 
 
 def test_old_runs_are_forgotten_with_their_points(grid):
@@ -224,7 +231,7 @@ def test_old_runs_are_forgotten_with_their_points(grid):
     services.refresh(NOW + dt.timedelta(days=9))
 
     assert ForecastRun.objects.count() == 1
-    assert ForecastPoint.objects.filter(valid_at__lt=ISSUED_AT).count() == 0
+    assert not ForecastPath.objects.filter(run__issued_at__lt=ISSUED_AT).exists()
 
 
 def test_the_planner_reads_quantiles_per_pool_and_slot(grid):
@@ -247,7 +254,7 @@ def test_the_planner_knows_nothing_without_a_run_or_long_after_it(grid):
     assert np.isnan(selectors.demand_quantile(["beijing-gpu"], NOW, 24, 0.9)).all()
     services.refresh(NOW)
 
-    late = selectors.demand_quantile(["beijing-gpu"], ISSUED_AT + 20 * HOUR, 24, 0.9)
+    late = selectors.demand_quantile(["beijing-gpu"], ISSUED_AT + 164 * HOUR, 24, 0.9)
 
     assert np.isnan(late[0]).tolist() == [False] * 7 + [True] * 17
 
@@ -333,7 +340,7 @@ class TestApi:
         assert len(body["history"]) == 24
         assert len(body["forecast"]["points"]) == 24
         assert body["forecast"]["run_id"] == run.pk
-        assert body["forecast"]["model"] == "analog-forest"
+        assert body["forecast"]["model"] == MODEL_NAME
         assert body["forecast"]["version"] == run.model_version
         assert body["forecast"]["method"] == "model"
         first = body["forecast"]["points"][0]

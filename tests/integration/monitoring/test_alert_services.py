@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 
 from controlplane.auth.authentication import actor_of
 from monitoring import selectors, services
+from monitoring.domain.alerting.defaults import DEFAULT_RULES
 from monitoring.domain.alerts import AlertKind, AlertState, Finding, Severity
 from monitoring.models import Alert
 from tests.conftest import GRID_NOW
@@ -14,6 +15,8 @@ from tests.factories import make_pool, report, sample
 
 pytestmark = pytest.mark.django_db
 MINUTE = dt.timedelta(minutes=1)
+RULES = {rule.name: rule for rule in DEFAULT_RULES}
+FORECAST = RULES["FORECAST_SHORTAGE"]
 SHORT = Finding("region:CN-BJ", Severity.WARNING, "CN-BJ", {"short_units": 7.0})
 
 
@@ -103,40 +106,66 @@ def test_looking_twice_at_the_same_time_changes_nothing(beijing):
 
 
 def test_kinds_do_not_touch_each_other():
-    services.sync_alerts(AlertKind.FORECAST_SHORTAGE, [SHORT], GRID_NOW)
+    services.sync_alerts(FORECAST, [SHORT], GRID_NOW)
 
-    open_after = services.sync_alerts(AlertKind.CAPACITY_SHORTAGE, [], GRID_NOW)
+    open_after = services.sync_alerts(RULES["CAPACITY_SHORTAGE"], [], GRID_NOW)
 
     assert open_after == 0
     assert states(AlertKind.FORECAST_SHORTAGE) == [("region:CN-BJ", AlertState.FIRING)]
 
 
 def test_a_finding_that_goes_away_resolves_after_its_quiet_time():
-    kind = AlertKind.FORECAST_SHORTAGE
-    services.sync_alerts(kind, [SHORT], GRID_NOW)
+    services.sync_alerts(FORECAST, [SHORT], GRID_NOW)
 
-    first = services.sync_alerts(kind, [], GRID_NOW + 5 * MINUTE)
-    unseen = services.sync_alerts(kind, [], GRID_NOW + 60 * MINUTE, unknown_scopes={"region:CN-BJ"})
-    services.sync_alerts(kind, [], GRID_NOW + 65 * MINUTE)
-    last = services.sync_alerts(kind, [], GRID_NOW + 125 * MINUTE)
+    first = services.sync_alerts(FORECAST, [], GRID_NOW + 5 * MINUTE)
+    unseen = services.sync_alerts(
+        FORECAST, [], GRID_NOW + 60 * MINUTE, unknown_scopes={"region:CN-BJ"}
+    )
+    services.sync_alerts(FORECAST, [], GRID_NOW + 65 * MINUTE)
+    last = services.sync_alerts(FORECAST, [], GRID_NOW + 125 * MINUTE)
 
     assert (first, unseen, last) == (1, 1, 0)
     assert selectors.open_alerts(GRID_NOW + 125 * MINUTE) == []
 
 
 def test_a_new_spell_is_a_new_alert():
-    kind = AlertKind.FORECAST_SHORTAGE
-    services.sync_alerts(kind, [SHORT], GRID_NOW)
-    services.sync_alerts(kind, [], GRID_NOW + 1 * MINUTE)
-    services.sync_alerts(kind, [], GRID_NOW + 61 * MINUTE)
+    services.sync_alerts(FORECAST, [SHORT], GRID_NOW)
+    services.sync_alerts(FORECAST, [], GRID_NOW + 1 * MINUTE)
+    services.sync_alerts(FORECAST, [], GRID_NOW + 61 * MINUTE)
 
-    services.sync_alerts(kind, [SHORT], GRID_NOW + 90 * MINUTE)
+    services.sync_alerts(FORECAST, [SHORT], GRID_NOW + 90 * MINUTE)
 
-    assert [state for _, state in states(kind)] == [AlertState.RESOLVED, AlertState.FIRING]
+    assert [state for _, state in states(AlertKind.FORECAST_SHORTAGE)] == [
+        AlertState.RESOLVED,
+        AlertState.FIRING,
+    ]
+
+
+def test_old_alerts_are_forgotten_and_what_never_fired_sooner(beijing, settings):
+    settings.RETENTION_DAYS = 30.0
+    day = dt.timedelta(days=1)
+    tell(beijing, GRID_NOW, allocated=100.0, queued=30.0)
+    services.evaluate_alerts(GRID_NOW)
+    tell(beijing, GRID_NOW + MINUTE)
+    services.evaluate_alerts(GRID_NOW + MINUTE)
+    services.sync_alerts(FORECAST, [SHORT], GRID_NOW)
+    services.sync_alerts(FORECAST, [], GRID_NOW)
+    services.sync_alerts(FORECAST, [], GRID_NOW + 61 * MINUTE)
+    left = []
+    for days in (0.5, 1.5, 29.0, 31.0):
+        services.forget_alerts(GRID_NOW + days * day)
+        left.append(sorted(Alert.objects.values_list("kind", flat=True)))
+
+    assert left == [
+        ["CAPACITY_SHORTAGE", "FORECAST_SHORTAGE"],
+        ["FORECAST_SHORTAGE"],
+        ["FORECAST_SHORTAGE"],
+        [],
+    ]
 
 
 def test_the_database_refuses_two_open_alerts_of_one_scope():
-    services.sync_alerts(AlertKind.FORECAST_SHORTAGE, [SHORT], GRID_NOW)
+    services.sync_alerts(FORECAST, [SHORT], GRID_NOW)
     twin = Alert.objects.get()
     twin.pk = None
 
@@ -145,7 +174,7 @@ def test_the_database_refuses_two_open_alerts_of_one_scope():
 
 
 def test_only_an_operator_acknowledges(auditor):
-    services.sync_alerts(AlertKind.FORECAST_SHORTAGE, [SHORT], GRID_NOW)
+    services.sync_alerts(FORECAST, [SHORT], GRID_NOW)
 
     with pytest.raises(services.MayNotAcknowledge):
         services.acknowledge_alert(
@@ -154,10 +183,9 @@ def test_only_an_operator_acknowledges(auditor):
 
 
 def test_an_alert_that_is_over_cannot_be_acknowledged(operator):
-    kind = AlertKind.FORECAST_SHORTAGE
-    services.sync_alerts(kind, [SHORT], GRID_NOW)
-    services.sync_alerts(kind, [], GRID_NOW)
-    services.sync_alerts(kind, [], GRID_NOW + 60 * MINUTE)
+    services.sync_alerts(FORECAST, [SHORT], GRID_NOW)
+    services.sync_alerts(FORECAST, [], GRID_NOW)
+    services.sync_alerts(FORECAST, [], GRID_NOW + 60 * MINUTE)
 
     with pytest.raises(services.AlertNotAcknowledgeable):
         services.acknowledge_alert(

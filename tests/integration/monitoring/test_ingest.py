@@ -3,6 +3,7 @@
 import datetime as dt
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 import psycopg
 import pytest
@@ -158,8 +159,48 @@ def test_the_number_of_statements_does_not_grow_with_the_batch(monkeypatch):
         report("beiyun", rows, now=GRID_NOW)
         counts.append(len([text for text in executed if "SAVEPOINT" not in str(text)]))
 
-    # pools, insert, look at what was there, account
-    assert counts == [4, 4, 4]
+    # lock, version of the inventory, profiles, newest states, what may be there; then states,
+    # hours, outdated days; account
+    assert counts == [6, 9, 9]
+
+
+@pytest.mark.parametrize("other", [10.0, 11.0], ids=["same", "different"])
+def test_rows_that_another_request_stored_meanwhile_are_looked_up_again(monkeypatch, other):
+    pool = PoolFactory()
+    report("beiyun", [sample(pool.code, GRID_NOW, allocated=10.0)], now=GRID_NOW)
+    looks = []
+
+    def sees_nothing(cursor, rows):
+        looks.append(len(rows))
+        return np.zeros(len(rows), bool)
+
+    # as if the first look had come before the other request's commit
+    monkeypatch.setattr("monitoring.ingest.store._not_newest", sees_nothing)
+    rows = [
+        sample(pool.code, GRID_NOW - TICK, allocated=20.0),
+        sample(pool.code, GRID_NOW, allocated=other),
+    ]
+
+    outcome = report("beiyun", rows, now=GRID_NOW)
+
+    is_same = other == 10.0
+    assert (outcome.accepted, outcome.duplicate, outcome.conflict) == (1, is_same, not is_same)
+    assert looks == [2]
+    assert Sample.objects.get(measured_at=GRID_NOW).allocated == 10.0
+    hours = PoolHour.objects.order_by("hour_at").values_list("samples", "allocated_sum")
+    assert list(hours) == [(2, 30.0)]
+
+
+def test_a_pools_new_contract_holds_for_the_next_batch():
+    pool = PoolFactory(contract=100.0)
+    report("beiyun", [sample(pool.code, GRID_NOW - TICK, capacity=120.0)], now=GRID_NOW)
+    pool.contract = 130.0
+    pool.save()
+
+    report("beiyun", [sample(pool.code, GRID_NOW, capacity=120.0)], now=GRID_NOW)
+
+    rules = Sample.objects.order_by("measured_at").values_list("quality_rule", flat=True)
+    assert list(rules) == ["over-claim", ""]
 
 
 def test_a_sample_that_no_partition_takes_makes_its_partition():

@@ -13,6 +13,7 @@ from tests.factories import PoolFactory, report, sample
 
 TICK = dt.timedelta(minutes=5)
 POOLS = ("a-gpu", "b-gpu", "c-gpu")
+SENDERS = 10
 
 
 def batches():
@@ -21,9 +22,9 @@ def batches():
         for step in range(60)
         for code in POOLS
     ]
-    # six senders, each with all of it cut differently, half of them newest first
+    # ten senders, each with all of it cut differently, half of them newest first
     found = []
-    for sender in range(6):
+    for sender in range(SENDERS):
         ordered = rows if sender % 2 else rows[::-1]
         size = 20 + 7 * sender
         found.append([ordered[start : start + size] for start in range(0, len(rows), size)])
@@ -66,5 +67,5 @@ def test_parallel_senders_leave_what_one_sender_leaves():
     assert state() == expected
     tally = ProviderTally.objects.get()
     assert tally.accepted == len(POOLS) * 60 == sum(outcome.accepted for outcome in reports)
-    assert tally.received == 6 * tally.accepted
-    assert (tally.duplicate, tally.conflict) == (5 * tally.accepted, 0)
+    assert tally.received == SENDERS * tally.accepted
+    assert (tally.duplicate, tally.conflict) == ((SENDERS - 1) * tally.accepted, 0)

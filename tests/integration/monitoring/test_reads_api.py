@@ -7,7 +7,8 @@ from django.urls import reverse
 
 from controlplane.auth.models import AuditEntry
 from monitoring import services
-from monitoring.domain.alerts import AlertKind, Finding, Severity
+from monitoring.domain.alerting.defaults import DEFAULT_RULES
+from monitoring.domain.alerts import Finding, Severity
 from monitoring.models import Alert
 from tests.conftest import GRID_NOW
 from tests.factories import PoolFactory, make_pool, report, sample
@@ -25,7 +26,8 @@ def _stand_still(grid_time):
 @pytest.fixture
 def firing_alert():
     finding = Finding("region:CN-BJ", Severity.WARNING, "CN-BJ", {"short_units": 7.0})
-    services.sync_alerts(AlertKind.FORECAST_SHORTAGE, [finding], GRID_NOW)
+    (rule,) = (rule for rule in DEFAULT_RULES if rule.name == "FORECAST_SHORTAGE")
+    services.sync_alerts(rule, [finding], GRID_NOW)
     return Alert.objects.get()
 
 
@@ -200,7 +202,7 @@ def test_the_schema_describes_telemetry_with_examples(client_of, operator):
     schema = client_of(operator).get("/api/v1/schema/?format=json").json()
 
     post = schema["paths"]["/api/v1/telemetry"]["post"]
-    assert set(post["responses"]) == {"200", "400", "401", "413", "415", "503"}
+    assert set(post["responses"]) == {"200", "400", "401", "413", "415", "429", "503"}
     assert set(post["requestBody"]["content"]["application/json"]["examples"]) == {
         "Rows",
         "Columns",

@@ -136,33 +136,74 @@ def test_a_delta_and_a_cumulative_sum_are_two_series(push):
     assert Point.objects.count() == 2
 
 
-def test_of_a_histogram_count_and_sum_are_kept(push):
+def test_a_histogram_becomes_count_sum_and_buckets_that_count_up(push):
     answer = push(request_of(histogram))
 
     assert partial(answer) == (0, "")
-    assert {name: value for name, (_, value) in stored().items()} == {
-        "latency_count": 4.0,
-        "latency_sum": 2.5,
+    rows = Point.objects.select_related("series")
+    assert {
+        (row.series.labels["__name__"], row.series.labels.get("le")): row.value for row in rows
+    } == {
+        ("latency_count", None): 4.0,
+        ("latency_sum", None): 2.5,
+        ("latency_bucket", "0.5"): 1.0,
+        ("latency_bucket", "+Inf"): 4.0,
     }
     assert (account().received, account().accepted) == (1, 1)
 
 
-def test_of_summaries_and_exponential_histograms_count_and_sum_are_kept(push):
+@pytest.mark.parametrize(
+    ("counts", "bounds"),
+    [
+        pytest.param([1, 3], [], id="a bound is missing"),
+        pytest.param([1, 2], [0.5], id="does not add up"),
+        pytest.param([1, 2, 1], [0.5, 0.5], id="bounds that do not rise"),
+        pytest.param([1, 3], [math.nan], id="bound that is no number"),
+        pytest.param([1, 3], [math.inf], id="bound without end"),
+        pytest.param([4] + [0] * 300, [float(n) for n in range(300)], id="too many"),
+    ],
+)
+def test_buckets_that_make_no_sense_refuse_their_point_only(push, counts, bounds):
+    def odd(metric):
+        histogram(metric)
+        point = metric.histogram.data_points[0]
+        del point.bucket_counts[:], point.explicit_bounds[:]
+        point.bucket_counts.extend(counts)
+        point.explicit_bounds.extend(bounds)
+
+    answer = push(request_of(odd, gauge("temp", 1.0)))
+
+    assert partial(answer)[0] == 1
+    assert list(stored()) == ["temp"]
+    assert account().rejected_by_reason == {"bad-buckets": 1}
+
+
+def test_of_summaries_count_and_sum_are_kept(push):
     def summary(metric):
         metric.name = "rpc"
-        metric.summary.data_points.add(time_unix_nano=NOW_NS, count=2, sum=9.0)
+        point = metric.summary.data_points.add(time_unix_nano=NOW_NS, count=2, sum=9.0)
+        point.attributes.add(key="a").value.string_value = "b"
 
+    push(request_of(summary))
+
+    found = {name: value for name, (_, value) in stored().items()}
+    assert found == {"rpc_count": 2.0, "rpc_sum": 9.0}
+    assert stored()["rpc_sum"][0]["a"] == "b"
+
+
+def test_exponential_histograms_are_refused_and_nothing_of_them_is_kept(push):
     def exponential(metric):
         metric.name = "size"
         point = metric.exponential_histogram.data_points.add(time_unix_nano=NOW_NS, count=5)
         point.sum, point.scale = 8.0, 1
-        point.attributes.add(key="a").value.string_value = "b"
 
-    push(request_of(summary, exponential))
+    answer = push(request_of(exponential, gauge("temp", 1.0)))
 
-    found = {name: value for name, (_, value) in stored().items()}
-    assert found == {"rpc_count": 2.0, "rpc_sum": 9.0, "size_count": 5.0, "size_sum": 8.0}
-    assert stored()["size_sum"][0]["a"] == "b"
+    rejected, message = partial(answer)
+    assert rejected == 1
+    assert "exponential histograms are not stored" in message
+    assert list(stored()) == ["temp"]
+    assert account().rejected_by_reason == {"unsupported-histogram": 1}
 
 
 def test_a_refused_data_point_is_a_200_that_says_so(push):
@@ -196,7 +237,7 @@ def test_sending_again_changes_nothing(push):
     answers = [push(request), push(request)]
 
     assert [partial(answer) for answer in answers] == [(0, ""), (0, "")]
-    assert Point.objects.count() == 3
+    assert Point.objects.count() == 5
     assert (account().accepted, account().duplicate) == (2, 2)
 
 
@@ -289,7 +330,7 @@ def test_a_database_that_is_away_is_a_503_with_a_time_to_wait(push, monkeypatch)
     def away(*args, **kwargs):
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(ingest, "_account", away)
+    monkeypatch.setattr(ingest, "account_for", away)
     answer = push(request_of(gauge("x", 1.0)))
 
     assert (answer.status_code, answer["Content-Type"]) == (503, PROTOBUF)
@@ -336,12 +377,42 @@ def test_json_says_the_same_as_protobuf(push_json, push, point):
     assert account().duplicate == 1
 
 
-def test_json_of_a_histogram_keeps_count_and_sum(push_json):
-    point = {"timeUnixNano": str(NOW_NS), "count": "4", "sum": 2.5, "bucketCounts": ["1", "3"]}
+def test_json_of_a_histogram_becomes_count_sum_and_buckets(push_json):
+    point = {"timeUnixNano": str(NOW_NS), "count": "4", "sum": 2.5, "bucketCounts": ["1", 3]}
 
-    push_json(document(point, shape="histogram", aggregationTemporality=2))
+    push_json(
+        document(point | {"explicitBounds": [1]}, shape="histogram", aggregationTemporality=2)
+    )
 
-    assert (stored()["temp_count"][1], stored()["temp_sum"][1]) == (4.0, 2.5)
+    rows = Point.objects.select_related("series")
+    found = {
+        (row.series.labels["__name__"], row.series.labels.get("le")): row.value for row in rows
+    }
+    assert found == {
+        ("temp_count", None): 4.0,
+        ("temp_sum", None): 2.5,
+        ("temp_bucket", "1"): 1.0,
+        ("temp_bucket", "+Inf"): 4.0,
+    }
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param({"bucketCounts": "1"}, id="no array"),
+        pytest.param({"bucketCounts": [None]}, id="nothing"),
+        pytest.param({"bucketCounts": [1.5]}, id="fraction"),
+        pytest.param({"bucketCounts": [True]}, id="truth"),
+        pytest.param({"explicitBounds": ["one"]}, id="word"),
+    ],
+)
+def test_json_of_buckets_that_are_no_numbers_is_a_400(push_json, odd):
+    point = {"timeUnixNano": str(NOW_NS), "count": "4", "bucketCounts": ["4"]} | odd
+
+    answer = push_json(document(point, shape="histogram", aggregationTemporality=2))
+
+    assert answer.status_code == 400
+    assert not Point.objects.exists()
 
 
 def test_json_answers_what_was_refused_in_json(push_json):

@@ -8,7 +8,7 @@ from django.db import connection
 from monitoring import senders, services
 from monitoring.domain.samples import live_window, to_us
 from monitoring.formats import remote_write
-from monitoring.models import Point, PoolState, ProviderTally, Sample, Series
+from monitoring.models import Point, PointBlock, PoolState, ProviderTally, Sample, Series
 from tests import wire
 from tests.conftest import GRID_NOW
 from tests.factories import PoolFactory
@@ -63,7 +63,7 @@ def test_ten_connections_in_reversed_order_leave_what_one_sorted_one_leaves():
     for at in range(len(everything), 0, -6):
         take(everything[at - 6 : at])
     expected = state()
-    for model in (Sample, Point, Series, PoolState, ProviderTally):
+    for model in (Sample, PointBlock, Series, PoolState, ProviderTally):
         model.objects.all().delete()
     # each connection has all of it, newest first, cut after every few series
     cuts = [

@@ -220,5 +220,5 @@ def test_opentelemetrys_exporter_sends_unchanged(live_server, key, compression):
     assert is_sent
     assert_rows_are_whole(1)
     names = {series.labels["__name__"] for series in Series.objects.all()}
-    assert {"jobs", "wait_s_count", "wait_s_sum"} <= names
+    assert {"jobs", "wait_s_count", "wait_s_sum", "wait_s_bucket"} <= names
     assert (account().rejected, account().conflict) == (0, 0)

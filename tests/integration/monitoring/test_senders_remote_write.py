@@ -436,7 +436,7 @@ def test_a_database_that_is_away_is_a_503_and_the_same_again_is_stored_once(push
     def away(*args, **kwargs):
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(ingest, "_account", away)
+    monkeypatch.setattr(ingest, "account_for", away)
     refused = push(body)
     monkeypatch.undo()
     taken = push(body)

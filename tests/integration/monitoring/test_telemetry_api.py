@@ -7,7 +7,6 @@ from django.db import OperationalError
 from prometheus_client import REGISTRY
 
 from controlplane.auth.keys import issue_key, revoke_keys
-from monitoring import ingest
 from monitoring.models import PoolHour, PoolState, ProviderTally, Sample
 from tests.conftest import GRID_NOW
 from tests.factories import PoolFactory, make_pool, sample
@@ -224,7 +223,7 @@ def test_a_database_that_is_away_is_a_503_that_stores_nothing(push, monkeypatch)
     def away(*args, **kwargs):
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(ingest, "_account", away)
+    monkeypatch.setattr("monitoring.ingest.batches.account_for", away)
     answer = push({"samples": [sample("beijing-gpu", GRID_NOW)]})
     monkeypatch.undo()
 

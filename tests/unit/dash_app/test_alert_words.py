@@ -51,3 +51,20 @@ def test_a_shortage_without_figures_names_none():
     assert alert_words("CAPACITY_SHORTAGE", "region:CN-BJ", {}, NAMES)[1] == (
         "Beijing is short of capacity"
     )
+
+
+@pytest.mark.parametrize(
+    ("annotations", "words"),
+    [
+        pytest.param(
+            {"summary_zh": "过热", "summary_en": "is hot"}, ("过热", "is hot"), id="both languages"
+        ),
+        pytest.param({"summary_en": "is hot"}, ("is hot", "is hot"), id="English alone"),
+        pytest.param({"summary": "is hot"}, ("is hot", "is hot"), id="neither"),
+        pytest.param({"runbook": "x"}, ("a：pool hot", "a: pool hot"), id="no summary"),
+    ],
+)
+def test_a_rule_of_somebodys_own_speaks_by_its_annotations(annotations, words):
+    said = alert_words("POOL_HOT", "pool:a", {}, {}, annotations=annotations)
+
+    assert said == words

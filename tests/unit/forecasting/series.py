@@ -5,11 +5,12 @@ import datetime as dt
 import numpy as np
 
 from forecasting.domain.forecasters import ModelSettings
-from forecasting.domain.forest import ForestSettings
 from forecasting.domain.frames import DemandPanel
 
 START = dt.datetime(2023, 5, 1, tzinfo=dt.UTC)
-SMALL = ModelSettings(forest=ForestSettings(trees=6, min_leaf=10, max_rows=500), calibration_h=48)
+SMALL = ModelSettings(
+    trees=4, min_leaf=10, units=8, prior_epochs=2, own_epochs=1, max_rows=400, prior_rows=200
+)
 
 
 def panel_of(demand, *, queued=None, capacity=None, start_at=START, codes=None):

@@ -78,8 +78,8 @@ def test_a_trainer_is_asked_as_often_as_planned():
 
 
 def test_our_model_falls_back_to_the_last_value_when_it_cannot_learn():
-    short = BacktestPlan(origins=1, min_train_h=100)
-    rows = wandering(hours=150)
+    short = BacktestPlan(origins=1, min_train_h=30)
+    rows = wandering(series=1, hours=60)
     settings = with_quantiles(SMALL, short.quantiles)
     trainers = {
         "ours": our_trainer(settings, short),

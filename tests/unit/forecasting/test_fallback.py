@@ -68,9 +68,14 @@ def unknown(row, window):
             id="three points of history",
         ),
         pytest.param(
-            unknown(0, slice(None, -100)),
-            (Method.SEASONAL_NAIVE, FallbackReason.TOO_LITTLE_HISTORY),
-            id="four days of history",
+            unknown(0, slice(None, -23)),
+            (Method.LAST_VALUE, FallbackReason.TOO_LITTLE_HISTORY),
+            id="not a day of history",
+        ),
+        pytest.param(
+            unknown(0, slice(None, -26)),
+            (Method.MODEL, None),
+            id="a day of history",
         ),
         pytest.param(
             unknown(0, slice(-100, -50)),
@@ -126,7 +131,7 @@ def test_without_a_model_the_seasonal_naive_serves_and_says_why():
 
 
 def test_a_model_that_answers_nonsense_is_passed_over(model):
-    broken = replace(model, forest=replace(model.forest, paths=model.forest.paths * np.nan))
+    broken = replace(model, forest=replace(model.forest, table=model.forest.table * np.nan))
 
     forecast = forecast_demand(panel_of(wandering()), broken)
 

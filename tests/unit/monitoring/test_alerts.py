@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitoring.domain.alerting.defaults import DEFAULT_RULES
 from monitoring.domain.alerts import (
-    HOLD_TIMES,
-    AlertKind,
     AlertState,
     HoldTimes,
     Observation,
     Spell,
     advance,
+    end,
 )
 
 T0 = dt.datetime(2023, 5, 26, tzinfo=dt.UTC)
@@ -64,17 +64,35 @@ def test_trouble_after_quiet_starts_the_quiet_time_anew():
     assert later.quiet_since == T0 + 45 * MINUTE
 
 
-def test_a_kind_without_a_hold_time_fires_at_first_sight():
-    hold = HOLD_TIMES[AlertKind.FORECAST_SHORTAGE]
+def test_a_rule_without_a_hold_time_fires_at_first_sight():
+    hold = HoldTimes(before_firing=0 * MINUTE, before_resolving=60 * MINUTE)
 
     spell = advance(None, TROUBLE, hold=hold, now=T0)
 
     assert (spell.state, spell.fired_at) == (AlertState.FIRING, T0)
 
 
-@pytest.mark.parametrize("kind", list(AlertKind))
-def test_every_kind_has_hold_times(kind):
-    assert HOLD_TIMES[kind].before_firing <= HOLD_TIMES[kind].before_resolving
+@pytest.mark.parametrize("rule", DEFAULT_RULES, ids=lambda rule: rule.name)
+def test_no_rule_that_comes_along_flaps(rule):
+    assert rule.hold.before_firing <= rule.hold.before_resolving
+
+
+@pytest.mark.parametrize("spell", [PENDING, FIRING])
+def test_missing_data_is_marked_from_its_first_look_to_its_last(spell):
+    unseen = advance(spell, UNKNOWN, hold=HOLD, now=T0 + 11 * MINUTE)
+    still = advance(unseen, UNKNOWN, hold=HOLD, now=T0 + 12 * MINUTE)
+    seen = advance(still, TROUBLE, hold=HOLD, now=T0 + 13 * MINUTE)
+
+    assert (unseen.unknown_since, still.unknown_since) == (T0 + 11 * MINUTE, T0 + 11 * MINUTE)
+    assert seen.unknown_since is None
+
+
+@pytest.mark.parametrize("spell", [PENDING, FIRING, QUIET])
+def test_an_end_without_looking_is_at_once(spell):
+    ended = end(spell, now=T0 + 31 * MINUTE)
+
+    assert (ended.state, ended.resolved_at) == (AlertState.RESOLVED, T0 + 31 * MINUTE)
+    assert ended.fired_at == spell.fired_at
 
 
 @given(st.lists(st.tuples(st.sampled_from(list(Observation)), st.integers(0, 30)), max_size=30))

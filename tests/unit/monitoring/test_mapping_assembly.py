@@ -3,12 +3,15 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring.domain.assembly import KnownValues, Reading, assemble, touched_ranges
+from monitoring.domain import assembly
+from monitoring.domain.assembly import KnownValues
 from monitoring.domain.mapping import Basis, Combine, Rule
 from monitoring.domain.samples import QualityRule
+from tests import assembly_referee
+from tests.assembly_referee import Reading, assemble_columns
 
 POOL = 1
 FIELDS = ("capacity", "allocated", "queued")
@@ -30,7 +33,7 @@ def tick_of(number, *, capacity=(60.0, 40.0), allocated=50.0, queued=1.0):
 
 
 def rows_of(readings, touched, formed=(), known=None):
-    return assemble(
+    return assemble_columns(
         readings, touched=[(POOL, tick) for tick in touched], formed=formed, known=known or {}
     )
 
@@ -200,10 +203,86 @@ def test_the_order_in_which_points_are_read_makes_no_difference(readings):
     assert rows_of(readings, [6]) == rows_of(tick_of(4) + tick_of(5) + tick_of(6), [6])
 
 
-@given(st.sets(st.integers(0, 200), min_size=1))
-def test_ranges_cover_what_is_needed_once(ticks):
-    ranges = touched_ranges([(POOL, tick) for tick in ticks])
+@st.composite
+def traffic(draw):
+    """Points of two pools over some ticks, what was touched and formed, and what is known."""
+    rules = draw(
+        st.lists(
+            st.builds(
+                rule,
+                st.sampled_from((*FIELDS, "power_kw")),
+                st.sampled_from(tuple(Combine)),
+                factor=st.sampled_from((1.0, -1.0, 0.1)),
+                basis=st.sampled_from((Basis.UNITS, Basis.UNITS, Basis.FRACTION_OF_CAPACITY)),
+            ).filter(lambda one: one.field != "capacity" or one.basis is Basis.UNITS),
+            min_size=3,
+            max_size=7,
+        )
+    )
+    values = st.sampled_from((0.0, 1.0, 2.5, 0.1, 1e16, -3.0, math.nan, math.inf))
+    cell = st.tuples(
+        st.integers(1, 2),
+        st.integers(0, len(rules) - 1),
+        st.integers(0, 9),
+        st.integers(0, 59),
+        values,
+    )
+    cells = draw(st.lists(cell, min_size=1, max_size=40, unique_by=lambda one: one[:4]))
+    # most ticks are whole but for one series: chance alone would never get there
+    place = st.tuples(st.integers(1, 2), st.integers(0, 9))
+    nearly_whole = draw(st.dictionaries(place, st.integers(0, 2 * len(rules)), max_size=12))
+    taken = {one[:4] for one in cells}
+    full = [
+        (pool, number, tick, 0, 5.0)
+        for (pool, tick), absent in nearly_whole.items()
+        for number in range(len(rules))
+        if number != absent and (pool, number, tick, 0) not in taken
+    ]
+    readings = sorted(
+        (
+            Reading(pool, number, rules[number], tick, 60 * tick + second, value)
+            for pool, number, tick, second, value in cells + full
+        ),
+        key=lambda one: (one.series_id, one.measured_us),
+    )
+    places = sorted({(one.pool_id, one.tick) for one in readings})
+    touched = draw(st.lists(st.sampled_from(places), min_size=1, unique=True))
+    formed = draw(st.sets(st.sampled_from(places)))
+    last = st.builds(
+        KnownValues,
+        tick=st.integers(-2, 8),
+        last_tick=st.integers(0, 12),
+        values=st.just(dict.fromkeys(FIELDS, 3.0)),
+    )
+    return readings, touched, formed, draw(st.dictionaries(st.integers(1, 2), last))
 
-    covered = [tick for _, start, end in ranges for tick in range(start, end + 1)]
-    assert len(covered) == len(set(covered))
-    assert all({tick - 6, tick, tick + 3} <= set(covered) for tick in ticks)
+
+def exactly(rows):
+    return sorted(
+        (row.pool_id, row.tick, row.rule, sorted((k, repr(v + 0.0)) for k, v in row.values.items()))
+        for row in rows
+    )
+
+
+@pytest.mark.parametrize("cells_at_once", [assembly.MAX_CELLS, 40])
+@settings(max_examples=80)
+@given(traffic())
+def test_columns_come_to_what_the_referee_comes_to(cells_at_once, found):
+    readings, touched, formed, known = found
+    asked = {"touched": touched, "formed": formed, "known": known}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assembly, "MAX_CELLS", cells_at_once)
+        rows = assemble_columns(readings, **asked)
+
+    assert exactly(rows) == exactly(assembly_referee.assemble(readings, **asked))
+
+
+def test_sums_beyond_the_largest_number_break_nothing():
+    readings = [
+        reading(20 + n, "capacity", tick, 1.7e308) for n in range(3) for tick in (5, 6, 7)
+    ] + [part for tick in (5, 6, 7) for part in only(tick, ("allocated", "queued"))]
+
+    found = rows_of(readings, [7])
+
+    assert {row.values["capacity"] for row in found} == {math.inf}

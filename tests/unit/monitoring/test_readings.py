@@ -14,7 +14,6 @@ from monitoring.domain.partitions import WEEK, partition_of_name, partitions_bet
 from monitoring.domain.readings import PoolPlace, read_grid, read_place, read_region
 from monitoring.domain.rollups import add_up_hours, demand_means, energy_means
 from monitoring.domain.samples import Quality
-from monitoring.domain.troubles import find_shortages, find_silences
 from tests.strategies import UTC_MOMENTS
 
 NOW = dt.datetime(2023, 5, 26, tzinfo=dt.UTC)
@@ -128,53 +127,6 @@ def test_adding_up_does_not_depend_on_the_order(lasts):
     loads = [reading(last).load for last in lasts]
 
     assert add_up(loads) == add_up(loads[::-1])
-
-
-def test_a_provider_is_silent_when_none_of_its_pools_has_reported_lately():
-    readings = [
-        reading(LAST, pool="a-gpu", provider="beiyun"),
-        reading(SILENT, pool="b-gpu", provider="beiyun"),
-        reading(SILENT, pool="c-gpu", provider="jingchu", region="CN-HB"),
-        reading(None, pool="d-gpu", provider="jingchu", region="CN-HB"),
-    ]
-
-    (finding,) = find_silences(readings)
-
-    assert (finding.scope, finding.region_code) == ("provider:jingchu", "CN-HB")
-    assert finding.detail["pools"] == ["c-gpu", "d-gpu"]
-    assert finding.detail["silent_for_s"] == 960.0
-
-
-def test_a_region_is_short_when_its_queue_exceeds_the_headroom_of_all_its_pools():
-    roomy = replace(LAST, allocated=10.0, queued=0.0)
-    readings = [
-        reading(LAST, region="CN-BJ"),
-        reading(LAST, region="CN-GD"),
-        reading(roomy, region="CN-GD", pool="b-gpu"),
-    ]
-
-    findings, undecided = find_shortages(readings)
-
-    assert [(finding.scope, finding.detail["short_units"]) for finding in findings] == [
-        ("region:CN-BJ", 20.0)
-    ]
-    assert undecided == set()
-
-
-def test_an_unknown_pool_leaves_its_region_undecided_unless_it_is_short_anyway():
-    roomy = replace(LAST, allocated=10.0, queued=0.0)
-    readings = [
-        reading(roomy, region="CN-BJ"),
-        reading(SILENT, region="CN-BJ", pool="b-gpu"),
-        reading(LAST, region="CN-HB"),
-        reading(SILENT, region="CN-HB", pool="c-gpu"),
-        reading(SILENT, region="CN-GD"),
-    ]
-
-    findings, undecided = find_shortages(readings)
-
-    assert [finding.scope for finding in findings] == ["region:CN-HB"]
-    assert undecided == {"region:CN-BJ", "region:CN-GD"}
 
 
 @given(UTC_MOMENTS, st.timedeltas(dt.timedelta(microseconds=1), dt.timedelta(days=60)))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from scheduling.domain.planner.costs import all_group_costs, held_sum
-from scheduling.domain.planner.formulation import (
+from scheduling.domain.planner.exact.formulation import (
     Columns,
     assignment_rows,
     build_columns,

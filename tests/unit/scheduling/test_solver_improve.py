@@ -6,7 +6,7 @@ from hypothesis import given, settings
 
 from scheduling.domain.planner.checks import recompute_cost, verify
 from scheduling.domain.planner.costs import all_group_costs
-from scheduling.domain.planner.improve import improve
+from scheduling.domain.planner.exact.improve import improve
 from scheduling.domain.planner.outcome import Placement
 from scheduling.domain.planner.problem import PlanningProblem, Weights
 from scheduling.domain.planner.solver import do_nothing

@@ -5,12 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scheduling.domain.planner.problem import (
-    PlanningProblem,
-    ProblemNotSane,
-    Weights,
-    check_problem,
-)
+from scheduling.domain.planner.problem import PlanningProblem, Weights
+from scheduling.domain.planner.sanity import ProblemNotSane, check_problem
 from scheduling.domain.planner.solver import solve
 from tests.builders import a_group, a_short_home
 

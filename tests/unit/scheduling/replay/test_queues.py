@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduling.domain.replay.queues import fill, reservation
+from scheduling.domain.replay.policies.queues import fill, reservation
 from scheduling.domain.replay.views import JobView
 
 

@@ -1,0 +1,1 @@
+"""Decides what only the running grid needs: sums, announced demand, energy, waits, drift."""

@@ -1,0 +1,1 @@
+"""Decides what an alert rule says, whom it is told to, and where a message may go."""

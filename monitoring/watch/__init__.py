@@ -1,0 +1,1 @@
+"""Notices, while telemetry comes in, how its providers and pools behave."""

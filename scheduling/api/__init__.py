@@ -1,0 +1,1 @@
+"""HTTP of scheduling: each module parses, makes one call and renders."""

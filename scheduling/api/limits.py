@@ -1,0 +1,221 @@
+"""HTTP for what limits plans: maintenance windows, quotas, carbon caps."""
+
+from typing import Any, ClassVar
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import serializers, status
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from controlplane.auth.authentication import actor_of
+from controlplane.auth.permissions import NotAllowed
+from controlplane.auth.roles import Actor, Permission
+from controlplane.lib import clock
+from scheduling.api.shared import IF_MATCH, if_match, request_key
+from scheduling.models import CarbonCapRow, MaintenanceWindow, QuotaRow
+from scheduling.selectors.limits import pool_rows, region_rows, site_rows
+from scheduling.services import limits
+
+_KEY = OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)
+_SET_BY = ("id", "author", "changed_at", "version")
+
+
+class MaintenanceSerializer(serializers.ModelSerializer[MaintenanceWindow]):
+    """A window; names either a pool or a site, by code."""
+
+    pool = serializers.SlugRelatedField[Any](
+        slug_field="code", queryset=pool_rows(), required=False, allow_null=True, default=None
+    )
+    site = serializers.SlugRelatedField[Any](
+        slug_field="code", queryset=site_rows(), required=False, allow_null=True, default=None
+    )
+    reason = serializers.CharField(max_length=500)
+
+    class Meta:
+        model = MaintenanceWindow
+        fields = (*_SET_BY, "pool", "site", "starts_at", "ends_at", "reason")
+        read_only_fields = _SET_BY
+
+
+class QuotaSerializer(serializers.ModelSerializer[QuotaRow]):
+    """A quota of a tenant, or of a cohort that others name as parent."""
+
+    name = serializers.CharField(max_length=200)
+    parent = serializers.CharField(  # type: ignore[assignment]  # DRF has a `parent` too
+        max_length=200, allow_blank=True, default=""
+    )
+    nominal_units = serializers.FloatField(min_value=0, max_value=1e9)
+    borrowing_units = serializers.FloatField(
+        min_value=0, max_value=1e9, allow_null=True, default=None
+    )
+    lending_units = serializers.FloatField(
+        min_value=0, max_value=1e9, allow_null=True, default=None
+    )
+    regions = serializers.ListField(child=serializers.CharField(max_length=20), default=list)
+
+    class Meta:
+        model = QuotaRow
+        fields = (
+            *(*_SET_BY, "name", "parent", "nominal_units", "borrowing_units"),
+            *("lending_units", "regions"),
+        )
+        read_only_fields = _SET_BY
+
+
+class CarbonCapSerializer(serializers.ModelSerializer[CarbonCapRow]):
+    """A cap of one region."""
+
+    region = serializers.PrimaryKeyRelatedField[Any](queryset=region_rows())
+    most_kg_per_day = serializers.FloatField(min_value=0, max_value=1e9)
+
+    class Meta:
+        model = CarbonCapRow
+        fields = (*_SET_BY, "region", "most_kg_per_day")
+        read_only_fields = _SET_BY
+
+
+class _Limits(APIView):
+    permission_classes = (IsAuthenticated,)
+    model: ClassVar[type[limits.Row]]
+    serializer: ClassVar[type[serializers.ModelSerializer[Any]]]
+
+    def read_body(self, request: Request) -> dict[str, Any]:
+        """Return the fields that a body sets, of the right types."""
+        body = self.serializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        return dict(body.validated_data)
+
+    def answer(self, row: limits.Row, status_code: int = 200) -> Response:
+        """Return a row with its version as the ETag."""
+        headers = {"ETag": f'"{row.version}"'}
+        return Response(self.serializer(row).data, status=status_code, headers=headers)
+
+
+class LimitList(_Limits):
+    """All limits of a kind."""
+
+    def get(self, request: Request) -> Response:
+        """List them, at most 500."""
+        actor = _person(request)
+        rows = self.model.objects.order_by("pk")
+        if not actor.may(Permission.VIEW_GRID):
+            if self.model is not MaintenanceWindow:
+                raise NotAllowed("Your role does not see this.")
+            rows = _of_provider(rows, str(actor.provider_code))
+        return Response({"items": self.serializer(rows[:500], many=True).data})
+
+    def post(self, request: Request) -> Response:
+        """Set a new one; the next planning cycle keeps it."""
+        actor = _person(request)
+        row = limits.create_limit(
+            actor,
+            self.model,
+            self.read_body(request),
+            now=clock.now(),
+            request_key=request_key(request, actor.username),
+        )
+        return self.answer(row, status.HTTP_201_CREATED)
+
+
+class LimitDetail(_Limits):
+    """One limit; its ETag is its version."""
+
+    def put(self, request: Request, limit_id: int) -> Response:
+        """Change it, if it is still at the version named in If-Match."""
+        actor = _person(request)
+        version = if_match(request)
+        values = self.read_body(request)
+        row = limits.change_limit(
+            actor, self.model, limit_id, values, version=version, now=clock.now()
+        )
+        return self.answer(row)
+
+    def delete(self, request: Request, limit_id: int) -> Response:
+        """Take it away, if it is still at the version named in If-Match."""
+        actor = _person(request)
+        limits.remove_limit(actor, self.model, limit_id, version=if_match(request))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _person(request: Request) -> Actor:
+    actor = actor_of(request.user)
+    if actor is None:
+        raise NotAllowed("This address is for people.")
+    return actor
+
+
+def _of_provider(rows: Any, provider_code: str) -> Any:
+    return rows.filter(site__provider_id=provider_code) | rows.filter(
+        pool__site__provider_id=provider_code
+    )
+
+
+def _list_of(name: str, serializer: Any) -> Any:
+    return extend_schema_view(
+        get=extend_schema(operation_id=f"{name}_list", responses=OpenApiTypes.OBJECT),
+        post=extend_schema(
+            operation_id=f"{name}_create",
+            request=serializer,
+            responses={201: serializer},
+            parameters=[_KEY],
+        ),
+    )
+
+
+def _detail_of(name: str, serializer: Any) -> Any:
+    return extend_schema_view(
+        put=extend_schema(
+            operation_id=f"{name}_change",
+            request=serializer,
+            responses=serializer,
+            parameters=[IF_MATCH],
+        ),
+        delete=extend_schema(
+            operation_id=f"{name}_remove", responses={204: None}, parameters=[IF_MATCH]
+        ),
+    )
+
+
+@_list_of("maintenance", MaintenanceSerializer)
+class MaintenanceList(LimitList):
+    """Maintenance windows."""
+
+    model, serializer = MaintenanceWindow, MaintenanceSerializer
+
+
+@_detail_of("maintenance", MaintenanceSerializer)
+class MaintenanceDetail(LimitDetail):
+    """One maintenance window."""
+
+    model, serializer = MaintenanceWindow, MaintenanceSerializer
+
+
+@_list_of("quotas", QuotaSerializer)
+class QuotaList(LimitList):
+    """Quotas."""
+
+    model, serializer = QuotaRow, QuotaSerializer
+
+
+@_detail_of("quotas", QuotaSerializer)
+class QuotaDetail(LimitDetail):
+    """One quota."""
+
+    model, serializer = QuotaRow, QuotaSerializer
+
+
+@_list_of("carbon_caps", CarbonCapSerializer)
+class CarbonCapList(LimitList):
+    """Carbon caps."""
+
+    model, serializer = CarbonCapRow, CarbonCapSerializer
+
+
+@_detail_of("carbon_caps", CarbonCapSerializer)
+class CarbonCapDetail(LimitDetail):
+    """One carbon cap."""
+
+    model, serializer = CarbonCapRow, CarbonCapSerializer

@@ -1,0 +1,86 @@
+"""Turns maintenance windows and carbon caps into the arrays that the planner takes."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from scheduling.domain.planner.problem import BoolArray, CarbonCap, FloatArray, PoolFacts
+
+HOUR = dt.timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Closure:
+    """Hours in which a pool, or every pool of a site, takes no planned work."""
+
+    starts_at: dt.datetime
+    ends_at: dt.datetime
+    pool: str = ""
+    site: str = ""
+
+
+def closed_slots(
+    closures: Iterable[Closure], pools: Sequence[PoolFacts], *, starts_at: dt.datetime, slots: int
+) -> BoolArray | None:
+    """This function will mark the slots in which pools are closed, even if only for a part of one.
+
+    Args:
+        closures: maintenance windows.
+        pools: P pools.
+        starts_at: start of slot 0.
+        slots: number of hourly slots T.
+
+    Returns:
+        (P, T), or None where nothing is closed.
+    """
+    closed = np.zeros((len(pools), slots), bool)
+    for closure in closures:
+        first = max(0, (closure.starts_at - starts_at) // HOUR)
+        last = min(slots, -((starts_at - closure.ends_at) // HOUR))
+        for row, pool in enumerate(pools):
+            if first < last and (pool.code == closure.pool or pool.site == closure.site):
+                closed[row, first:last] = True
+    return closed if closed.any() else None
+
+
+def carbon_room(
+    most_kg_per_day: Mapping[str, float],
+    *,
+    pools: Sequence[PoolFacts],
+    emitted_kg: Mapping[str, float],
+    busy_units: FloatArray,
+    carbon_kg_per_unit_h: FloatArray,
+    starts_at: dt.datetime,
+) -> tuple[CarbonCap, ...]:
+    """This function will say how much of each region's daily cap is left for planned work.
+
+    What the region emitted today, and what the work that holds its pools already will emit, comes
+    first; the plan may use what is left. Where they have used it up, waiting work waits.
+
+    Args:
+        most_kg_per_day: cap per region, kg CO2e a UTC day.
+        pools: P pools.
+        emitted_kg: per region, measured since midnight UTC.
+        busy_units: (P, T) units held by running and promised work.
+        carbon_kg_per_unit_h: (P, T) carbon of a unit-hour.
+        starts_at: start of slot 0.
+
+    Returns:
+        A cap per region and UTC day of the horizon, never below 0.
+    """
+    slots = busy_units.shape[1]
+    day_of = [(starts_at + slot * HOUR).astimezone(dt.UTC).date() for slot in range(slots)]
+    today = day_of[0]
+    caps = []
+    for region, most_kg in sorted(most_kg_per_day.items()):
+        rows = [row for row, pool in enumerate(pools) if pool.region == region]
+        expected = (busy_units[rows] * carbon_kg_per_unit_h[rows]).sum(axis=0)
+        for day in sorted(set(day_of)):
+            of_day = np.array([one == day for one in day_of])
+            used = float(expected[of_day].sum())
+            if day == today:
+                used += emitted_kg.get(region, 0.0)
+            caps.append(CarbonCap(region, day, max(0.0, most_kg - used)))
+    return tuple(caps)

@@ -1,0 +1,1 @@
+"""What rules cost, and how often the stated risk came true."""

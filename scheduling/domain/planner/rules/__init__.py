@@ -1,0 +1,1 @@
+"""Rules that bind several pools or groups together, as plain upper limits."""

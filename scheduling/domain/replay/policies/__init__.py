@@ -1,0 +1,1 @@
+"""Policies that decide which waiting job begins where, and what they share."""
