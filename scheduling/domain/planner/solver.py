@@ -19,8 +19,10 @@ from scheduling.domain.planner.sanity import check_problem
 from scheduling.domain.planner.scale.search import search_at_scale
 
 BASELINE_SHARE = 0.2
-# Up to here the whole problem goes to the solver library; above, prices do the work.
-MOST_EXACT_STARTS = 15_000
+# Up to the first the whole problem goes to the solver library; above the second only prices are
+# used; between them prices come first, and the library when their gap is not small enough.
+FEW_STARTS = 15_000
+MANY_STARTS = 40_000
 SCALE_GAP = 0.01
 _WORSE = (PlanStatus.OPTIMAL, PlanStatus.WITHIN_GAP, PlanStatus.TIME_LIMIT)
 
@@ -60,31 +62,44 @@ def solve(
     if conflicts or not problem.groups:
         return _empty(problem, conflicts)
     order = Order.by_name(problem)
-    if needs_scale(problem):
-        outcome = _solve_at_scale(order.problem, gap=gap, memory=memory)
-        is_worse = baseline is not None and baseline.objective < outcome.objective
-        stays = order.sorted_placements(baseline.placements) if baseline and is_worse else None
-        if stays is not None:
-            outcome = _outcome_of(order.problem, stays, outcome.bound, gap=max(gap, SCALE_GAP))
-        return order.restored(outcome)
-    stuck = stuck_rules(order.problem)
+    stuck = () if needs_scale(problem) else stuck_rules(order.problem)
     if stuck:
         return _empty(problem, stuck)
-    if baseline is None:
+    stay = order.sorted_placements(baseline.placements) if baseline else ()
+    by_prices = _by_prices(order.problem, stay, gap=gap, memory=memory)
+    if by_prices and (needs_scale(problem) or by_prices.gap <= gap):
+        return order.restored(by_prices)
+    if by_prices:
+        stay = by_prices.placements
+    elif baseline is None:
         baseline = do_nothing(problem, time_limit_s=BASELINE_SHARE * time_limit_s, gap=gap)
         time_limit_s *= 1 - BASELINE_SHARE
-    stay = order.sorted_placements(baseline.placements)
+        stay = order.sorted_placements(baseline.placements)
     outcome = search_plan(order.problem, stay, with_guests=True, time_limit_s=time_limit_s, gap=gap)
     if outcome.status is PlanStatus.TIME_LIMIT:
-        outcome = _better_by_prices(order.problem, outcome, gap)
+        # prices may have a better plan or a better bound
+        other = by_prices or _solve_at_scale(order.problem, gap=gap, memory=None)
+        best = min(outcome, other, key=lambda one: one.objective)
+        bound_usd = max(outcome.bound, other.bound)
+        outcome = _outcome_of(order.problem, best.placements, bound_usd, gap=gap)
     return order.restored(outcome)
 
 
-def _better_by_prices(problem: PlanningProblem, outcome: PlanOutcome, gap: float) -> PlanOutcome:
-    """Where the exact search ran out of time, prices may have a better plan or a better bound."""
-    other = _solve_at_scale(problem, gap=gap, memory=None)
-    best = min(outcome, other, key=lambda one: one.objective)
-    return _outcome_of(problem, best.placements, max(outcome.bound, other.bound), gap=gap)
+def _by_prices(
+    problem: PlanningProblem,
+    stay: tuple[Placement, ...],
+    *,
+    gap: float,
+    memory: PlanMemory | None,
+) -> PlanOutcome | None:
+    """Plan by prices where there are many starts; never dearer than a baseline that is there."""
+    if starts_to_weigh(problem) <= FEW_STARTS:
+        return None
+    gap = max(gap, SCALE_GAP) if needs_scale(problem) else gap
+    outcome = _solve_at_scale(problem, gap=gap, memory=memory)
+    if stay and plan_parts(problem, stay).total_usd < outcome.objective:
+        return _outcome_of(problem, stay, outcome.bound, gap=gap)
+    return outcome
 
 
 def do_nothing(
@@ -110,7 +125,8 @@ def do_nothing(
     if needs_scale(problem):
         home = np.array([group.home for group in order.problem.groups])
         at_home = order.problem.allowed & (home[:, None] == np.arange(len(problem.pools)))
-        outcome = _solve_at_scale(replace(order.problem, allowed=at_home), gap=gap, memory=None)
+        stays = replace(order.problem, allowed=at_home)
+        outcome = _solve_at_scale(stays, gap=max(gap, SCALE_GAP), memory=None)
         return order.restored(outcome)
     if problem.quotas or problem.carbon_caps or problem.fair_unit_h:
         outcome = search_plan(
@@ -138,10 +154,15 @@ def do_nothing(
     return order.restored(joined)
 
 
+def starts_to_weigh(problem: PlanningProblem) -> int:
+    """This function will count the starts that rules and deadlines allow."""
+    starts = np.array([group.latest_start + 1 for group in problem.groups], dtype=np.int64)
+    return int((problem.allowed.sum(axis=1) * starts).sum())
+
+
 def needs_scale(problem: PlanningProblem) -> bool:
     """This function will say whether a problem has more starts than an exact search can hold."""
-    starts = np.array([group.latest_start + 1 for group in problem.groups], dtype=np.int64)
-    return int((problem.allowed.sum(axis=1) * starts).sum()) > MOST_EXACT_STARTS
+    return starts_to_weigh(problem) > MANY_STARTS
 
 
 def contradictions(problem: PlanningProblem) -> tuple[str, ...]:
@@ -164,7 +185,7 @@ def _solve_at_scale(
     problem: PlanningProblem, *, gap: float, memory: PlanMemory | None
 ) -> PlanOutcome:
     answer = search_at_scale(problem, memory=memory)
-    outcome = _outcome_of(problem, answer.placements, answer.bound_usd, gap=max(gap, SCALE_GAP))
+    outcome = _outcome_of(problem, answer.placements, answer.bound_usd, gap=gap)
     return replace(outcome, memory=answer.memory)
 
 

@@ -12,7 +12,7 @@ _SOON_S = 60.0
 # Who has passed the limit is expected to run half as long again.
 _OVERDUE = 0.5
 _DEPTH = 500
-_MOST_PROMISES = 4
+_MOST_PROMISES = 20
 # How often, and by how much of its run time, a job that passes is expected to overrun.
 _OVERRUN = 0.2
 
