@@ -56,14 +56,15 @@ migrations: dev
 deps: dev
 	@$(BIN)/deptry .
 
-bench: dev ## Run the benchmarks
-	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+bench: dev ## Run the short benchmarks; bench-ingest, -forecast, -plan, -replay are long
+	@set -e; for name in startup clone page plan quality; do \
+	    echo "== $$name"; $(BIN)/python benchmarks/$$name.py; done
 
 bench-plan: dev ## Plan at national size beside general solvers (ARGS='--sizes S,M')
 	@$(BIN)/python benchmarks/plan_scale.py $(ARGS)
 
 bench-replay: dev ## Replay the traces under all policies: ratios, waits, bound, goals
-	@$(BIN)/python benchmarks/replay_cells.py
+	@$(BIN)/python benchmarks/replay_cells.py $(ARGS)
 
 bench-ingest: dev ## Measure ingest and telemetry queries beside what else one could use
 	@set -e; for name in ingest_native ingest_senders telemetry_queries; do \

@@ -1,7 +1,7 @@
 """Scores queue-wait forecasts on a replayed trace, beside simple predictors.
 
 Every job of the trace is played through its home cluster (first come first served with backfill,
-the simulator of `manage.py replay`); then, job by job, only what had happened by its submission is
+by a small simulator of its own); then, job by job, only what had happened by its submission is
 known. Predictors: ours (quantiles), the last wait, the mean wait of the last 24 hours, the wait of
 the last job of the same size class, and the queue played forward as if requests were true.
 
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--trace", choices=("philly", "surf_lisa"), default="philly")
     parser.add_argument("--quantile", type=float, default=0.8, help="capacity: of offered demand")
     parser.add_argument("--jobs", type=int, default=60_000, help="only so many, the first ones")
-    parser.add_argument("--scored", type=int, default=3_000, help="jobs that are forecast")
+    parser.add_argument("--scored", type=int, default=300, help="jobs that are forecast")
     parser.add_argument("--memory", type=int, default=400, help="newest waits learned from")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -40,7 +40,11 @@
       scope, code, kind: field("kind"), units: Number(field("units")), probability: Number(field("chance")) / 100, note: field("note"),
       starts_at: new Date(starts).toISOString(), ends_at: new Date(starts + Number(field("for_h")) * 3600e3).toISOString(),
     };
-    return act(() => send("POST", ADDRESS, body, { "Idempotency-Key": Date.now() + "-" + Math.random().toString(36).slice(2) }), "fc_sent", done);
+    return act(() => send("POST", ADDRESS, body, { "Idempotency-Key": Date.now() + "-" + Math.random().toString(36).slice(2) }), "fc_sent", () => {
+      // what is being typed is not drawn over; sent, it is done with
+      byId("fc-add").open = false;
+      done();
+    });
   }
 
   const labelled = (words, control) => element("label", {}, element("span", {}, words), control);
@@ -55,7 +59,7 @@
       labelled(text("fc_kind"), element("select", { name: "kind" }, ["job", "reservation"].map((kind) => element("option", { value: kind }, text("fc_kind_" + kind))))),
       labelled(text("fc_units"), number("units", 16, 1, 1000000)),
       labelled(text("fc_starts") + " (+h)", number("in_h", 6, 0, 4000)),
-      labelled(text("fc_for_hours", { n: "" }).trim() + " (h)", number("for_h", 12, 1, 2000)),
+      labelled(text("fc_for") + " (h)", number("for_h", 12, 1, 2000)),
       labelled(text("fc_chance") + " (%)", number("chance", 90, 1, 100)),
       labelled(text("fc_note"), element("input", { type: "text", name: "note", maxlength: 500 })),
       element("button", { type: "submit", class: "tool fc-send" }, text("fc_send")));

@@ -58,7 +58,7 @@
       ...announcedTrace(points, view.declared, ink),
       ...sized,
       line(ahead, column(points, 3), { line: { color: ink.median, width: 2.2 }, ...shown(text("median")) }),
-      line(past, column(history, 1), { line: { color: ink.truth, width: 2 }, ...shown(text("measured")) }),
+      line(past, column(history, 1), { line: { color: ink.truth, width: 2 }, ...shown(text(view.fromZero ? "measured" : "fc_history")) }),
     ];
   }
 

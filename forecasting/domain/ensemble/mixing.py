@@ -21,10 +21,10 @@ _WEIGHTS = {
     # member: weight in the median, in the other quantiles; learned medians leave the last value
     # too readily where demand stands still, while their tails are the best there are
     "errors": (1.0, 1.0),
-    "level": (0.75, 0.0),
-    "trees": (0.35, 0.7),
+    "level": (1.25, 0.0),
+    "trees": (0.25, 0.7),
     "last-value": (1.0, 1.0),
-    "combined": (0.25, 1.0),
+    "combined": (0.1, 1.0),
     "prior": (0.0, 1.0),
 }
 

@@ -41,7 +41,7 @@ class Command(BaseCommand):
         parser.add_argument("--origins", type=int, default=28, help="most moments, newest ones")
         parser.add_argument("--step", type=int, default=24, help="hours between moments")
         parser.add_argument("--min-train", type=int, default=336, help="fewest hours before one")
-        parser.add_argument("--train-every", type=int, default=1, help="moments per training")
+        parser.add_argument("--train-every", type=int, default=4, help="moments per training")
         parser.add_argument("--quantiles", type=_levels, default=(0.1, 0.5, 0.9, 0.95))
         parser.add_argument("--models", type=_names, default=_KNOWN)
         parser.add_argument("--seed", type=int, default=None, help="of our model")

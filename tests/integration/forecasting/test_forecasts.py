@@ -2,6 +2,7 @@
 
 import datetime as dt
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from forecasting import selectors, services, tasks
 from forecasting.domain.forecasters import MODEL_NAME, ModelSettings
 from forecasting.domain.runs import RunState
 from forecasting.models import ForecastModel, ForecastPath, ForecastRun
-from forecasting.services import TrainingRules
+from forecasting.services import TrainingRules, training
 from monitoring import selectors as monitoring
 from monitoring.models import Alert
 from tests.factories import make_pool, report_hours
@@ -145,22 +146,18 @@ def test_training_is_due_once_a_day(grid):
     assert services.train_if_due(NOW + 24 * HOUR, rules=SMALL) is not None
 
 
-def test_a_challenger_that_is_worse_on_later_data_is_declined(grid):
+def test_a_challenger_that_is_worse_on_later_data_is_declined(grid, monkeypatch):
     champion = services.train(NOW, rules=SMALL)
-    blind = TrainingRules(
-        model=ModelSettings(
-            trees=1,
-            min_leaf=5,
-            units=1,
-            prior_epochs=1,
-            own_epochs=60,
-            max_rows=48,
-            prior_rows=50,
-            prior_tree_rows=50,
-        )
-    )
+    other = TrainingRules(model=replace(SMALL.model, seed=7))
+    honest = training.forecast_demand
 
-    challenger = services.train(NOW + 24 * HOUR, rules=blind)
+    def the_new_one_says_twice_too_much(panel, model, **options):
+        made = honest(panel, model, **options)
+        return replace(made, demand=made.demand * (2.0 if model.settings.seed == 7 else 1.0))
+
+    monkeypatch.setattr(training, "forecast_demand", the_new_one_says_twice_too_much)
+
+    challenger = services.train(NOW + 24 * HOUR, rules=other)
 
     champion.refresh_from_db()
     ours = challenger.scores["models"]["ours"]["overall"]["pinball"]["mean"]

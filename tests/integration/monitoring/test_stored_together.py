@@ -88,14 +88,19 @@ def send_together(push, requests, gate):
         finally:
             connection.close()
 
-    queue_of = gate.__self__._waiting
+    desks = gate.__self__._desks
+
+    def come():
+        desk = desks.get("beiyun")
+        return desk.turns_taken + len(desk.queue) if desk else 0
+
     with ThreadPoolExecutor(len(requests)) as threads:
         with transaction.atomic():
             hold_all()
             found = []
             for number, request in enumerate(requests):
                 found.append(threads.submit(send, request))
-                wait_for(lambda number=number: len(queue_of.get("beiyun", "-" * 99)) == number)
+                wait_for(lambda number=number: come() == number + 1)
         return [one.result(LONG_S) for one in found]
 
 
@@ -190,7 +195,9 @@ def test_one_commit_stores_and_answers_what_one_by_one_does(push, requests, gate
 
     reports = send_together(push, requests(), gate)
 
-    assert commits == [1, len(reports) - 1]
+    assert len(commits) < len(reports)
+    assert sum(commits) == len(reports)
+    assert max(commits) == commits[-1] >= len(reports) - 2
     assert [counted(report) for report in reports] == one_by_one
     assert state() == expected
 
@@ -263,7 +270,7 @@ def test_inside_a_callers_transaction_nobody_is_waited_for(commits):
         report = push_rows([row(1, "a-gpu")])
 
     assert (report.accepted, commits) == (1, [1])
-    assert batches._TOGETHER._waiting == {}
+    assert batches._TOGETHER._desks == {}
 
 
 def test_a_crowd_of_repeating_and_contradicting_senders_adds_up():
