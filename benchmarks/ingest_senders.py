@@ -154,6 +154,7 @@ class Target:
     path: str
     keys: list
     servers: dict
+    sent_again: int = 0
 
     def send(self, ticks_of_clients, connections):
         """Send each client's ticks over its connections; return seconds and latencies."""
@@ -185,16 +186,27 @@ class Target:
         try:
             for body in bodies:
                 began = time.perf_counter()
-                connection.request("POST", self.path, body, headers)
-                answer = connection.getresponse()
-                text = answer.read()
-                if answer.status not in (200, 204):
-                    raise SystemExit(f"{self.name}: {answer.status} {text[:400]!r}")  # noqa: TRY301 (handed to the caller)
+                while not self._is_taken(connection, body, headers):
+                    pass
                 latencies.append(time.perf_counter() - began)
         except BaseException as error:  # noqa: BLE001 (handed to the caller)
             failures.append(error)
         finally:
             connection.close()
+
+    def _is_taken(self, connection, body, headers):
+        """Send once; wait as long as asked to when it is to be sent again."""
+        connection.request("POST", self.path, body, headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        if answer.status in (429, 503):
+            self.sent_again += 1
+            time.sleep(float(answer.getheader("Retry-After") or 1))
+            connection.close()
+            return False
+        if answer.status not in (200, 204):
+            raise SystemExit(f"{self.name}: {answer.status} {text[:400]!r}")
+        return True
 
     def cpu_s(self):
         """CPU time so far, by server (s)."""
@@ -370,6 +382,7 @@ def main():
         for kind, clients in itertools.product(options.kinds.split(","), options.clients):
             results.append(measure(options, targets, kind, clients))
             show(results[-1], targets)
+    print("\nsent again:", {target.name: target.sent_again for target in targets})
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 

@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))
 
 from scheduling.domain.planner.checks import recompute_cost, verify  # noqa: E402
 from scheduling.domain.planner.costs import all_group_costs  # noqa: E402
-from scheduling.domain.planner.formulation import build_columns  # noqa: E402
+from scheduling.domain.planner.exact.formulation import build_columns  # noqa: E402
 from scheduling.domain.planner.moves import draft_moves  # noqa: E402
 from scheduling.domain.planner.problem import (  # noqa: E402
     DemandGroup,

@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern] = [
     path("plans/<int:plan_id>/reject", plans.RejectPlan.as_view(), name="plan-reject"),
     path("plans/<int:plan_id>/cancel", plans.CancelPlan.as_view(), name="plan-cancel"),
     path("planning-runs", plans.PlanningRuns.as_view(), name="planning-runs"),
+    path("planning/risk", plans.PlanningRisk.as_view(), name="planning-risk"),
     path("planning/maintenance", limits.MaintenanceList.as_view(), name="maintenance"),
     path(
         "planning/maintenance/<int:limit_id>",

@@ -95,19 +95,21 @@ def _is_calm(profiles: Profiles, readings: Readings) -> _BoolArray:
 
 
 def _is_frozen(profiles: Profiles, readings: Readings) -> _BoolArray:
-    known = profiles[readings.ref]
-    still_s = readings.at_s - known[:, COLUMN["changed_s"]]
-    allowed_s = np.maximum(FLAT_AFTER_S, FLAT_TIMES * known[:, COLUMN["longest_still_s"]])
-    frozen = (still_s > allowed_s) & (known[:, COLUMN["changes"]] >= MANY_CHANGES)
-    moves = np.zeros(len(readings.ref), bool)
+    ref = readings.ref
+    still_s = readings.at_s - profiles[ref, COLUMN["changed_s"]]
+    allowed_s = np.maximum(FLAT_AFTER_S, FLAT_TIMES * profiles[ref, COLUMN["longest_still_s"]])
+    frozen: _BoolArray = still_s > allowed_s
+    frozen &= profiles[ref, COLUMN["changes"]] >= MANY_CHANGES
+    if not frozen.any():
+        return frozen
     for name in WATCHED:
         column = readings.values[name]
-        moves |= (column != known[:, COLUMN[f"{name}_level"]]) & ~np.isnan(column)
+        frozen &= (column == profiles[ref, COLUMN[f"{name}_level"]]) | np.isnan(column)
     # an empty pool, and a full one, may rest as long as it likes
     allocated, queued = readings.values["allocated"], readings.values["queued"]
     idle = (allocated == 0) & (queued == 0)
     full = allocated >= readings.values["capacity"]
-    found: _BoolArray = frozen & ~moves & ~idle & ~full
+    found: _BoolArray = frozen & ~idle & ~full
     return found
 
 

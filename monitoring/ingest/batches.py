@@ -36,6 +36,7 @@ from monitoring.models import Sample
 from monitoring.watch import profiles
 
 HISTORY_CHUNK = 50_000
+TURNS = 3
 _ROW_BYTES = 128
 _STORE_LOCK = 0x71A0_5B
 
@@ -238,4 +239,5 @@ def _ingest_all(provider_code: str, pushes: Sequence[_Push]) -> list[IngestRepor
     return _ingest(pushes, provider_code, Source.PROVIDER)
 
 
-_TOGETHER = Together(_ingest_all)
+# while one waits for the disk another is judged, and a small one need not wait for a large one
+_TOGETHER = Together(_ingest_all, turns=TURNS)

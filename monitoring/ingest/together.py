@@ -1,6 +1,6 @@
 """Lets requests that wait for each other be stored together: one transaction, one commit for all.
 
-Whoever finds nobody at work goes ahead at once. Those that come meanwhile queue up; the first of
+Whoever finds a turn free goes ahead at once. Those that come meanwhile queue up; the first of
 them gets the next turn and takes the others along. A group that fails is taken apart, and each of
 its requests is tried alone, so that none suffers from another.
 """
@@ -54,20 +54,31 @@ class _Place(Generic[Request, Answer]):
         self.is_called = threading.Event()
 
 
+class _Desk(Generic[Request, Answer]):
+    """Where the requests of one sender come: the turns that are taken, and who waits for one."""
+
+    def __init__(self) -> None:
+        self.turns_taken = 0
+        self.queue: deque[_Place[Request, Answer]] = deque()
+
+
 class Together(Generic[Request, Answer]):
     """Takes requests of many threads, those of one sender together where they would wait."""
 
-    def __init__(self, store: Callable[[str, Sequence[Request]], list[Answer]]) -> None:
+    def __init__(
+        self, store: Callable[[str, Sequence[Request]], list[Answer]], *, turns: int = 1
+    ) -> None:
         """Make one for a kind of request.
 
         Args:
             store: stores requests of one sender in one transaction of its own, as if one came
                 after the other, and returns an answer for each.
+            turns: transactions of one sender that may be under way at once.
         """
-        self._store = store
+        self._store, self._turns = store, turns
         self._lock = threading.Lock()
-        # a sender is in here while somebody has its turn
-        self._waiting: dict[str, deque[_Place[Request, Answer]]] = {}
+        # a sender is in here while somebody has a turn
+        self._desks: dict[str, _Desk[Request, Answer]] = {}
 
     def take(self, sender: str, request: Request) -> Answer:
         """Store a request, alone or together with others, and return its answer.
@@ -90,12 +101,12 @@ class Together(Generic[Request, Answer]):
     def _queue_up(self, sender: str, request: Request) -> _Place[Request, Answer]:
         place: _Place[Request, Answer] = _Place(request)
         with self._lock:
-            queue = self._waiting.get(sender)
-            if queue is None:
-                self._waiting[sender] = deque()
+            desk = self._desks.setdefault(sender, _Desk())
+            if desk.turns_taken < self._turns:
+                desk.turns_taken += 1
                 place.leads = True
             else:
-                queue.append(place)
+                desk.queue.append(place)
         return place
 
     def _lead(self, sender: str, first: _Place[Request, Answer]) -> None:
@@ -127,30 +138,27 @@ class Together(Generic[Request, Answer]):
     def _gather(self, sender: str, first: _Place[Request, Answer]) -> list[_Place[Request, Answer]]:
         """Return the first request and those that wait and fit; the others stay in the queue."""
         with self._lock:
-            waiting = list(self._waiting[sender])
+            waiting = list(self._desks[sender].queue)
         if not waiting:
             return [first]
-        group = [first]
-        samples, size_bytes = len(first.request), first.request.size_bytes()
-        for place in waiting:
-            more, more_bytes = len(place.request), place.request.size_bytes()
-            fits = samples + more <= MAX_SAMPLES and size_bytes + more_bytes <= MAX_BYTES
-            if fits and place.request.may_join(first.request):
-                group.append(place)
-                samples, size_bytes = samples + more, size_bytes + more_bytes
+        chosen = _fitting(first, waiting)
         with self._lock:
-            # nobody else takes anything out meanwhile
-            for place in group[1:]:
-                self._waiting[sender].remove(place)
-        return group
+            # another turn may have taken some of them along meanwhile
+            queue = self._desks[sender].queue
+            still = [place for place in chosen if place in queue]
+            for place in still:
+                queue.remove(place)
+        return [first, *still]
 
     def _pass_on(self, sender: str) -> None:
         with self._lock:
-            queue = self._waiting[sender]
-            if not queue:
-                del self._waiting[sender]
+            desk = self._desks[sender]
+            if not desk.queue:
+                desk.turns_taken -= 1
+                if desk.turns_taken == 0:
+                    del self._desks[sender]
                 return
-            following = queue.popleft()
+            following = desk.queue.popleft()
         following.leads = True
         following.is_called.set()
 
@@ -158,3 +166,18 @@ class Together(Generic[Request, Answer]):
         (answer,) = self._store(sender, [request])
         REQUESTS.observe(1)
         return answer
+
+
+def _fitting(
+    first: _Place[Request, Answer], waiting: Sequence[_Place[Request, Answer]]
+) -> list[_Place[Request, Answer]]:
+    """Return those that can be stored together with the first one."""
+    found = []
+    samples, size_bytes = len(first.request), first.request.size_bytes()
+    for place in waiting:
+        more, more_bytes = len(place.request), place.request.size_bytes()
+        fits = samples + more <= MAX_SAMPLES and size_bytes + more_bytes <= MAX_BYTES
+        if fits and place.request.may_join(first.request):
+            found.append(place)
+            samples, size_bytes = samples + more, size_bytes + more_bytes
+    return found

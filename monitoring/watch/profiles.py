@@ -23,7 +23,14 @@ from monitoring.domain.profiles import (
     learn,
     new_profiles,
 )
-from monitoring.domain.samples import QUALITY_OF_RULE, RULES, IntArray, QualityRule, Verdict
+from monitoring.domain.samples import (
+    QUALITY_OF_RULE,
+    RULES,
+    BoolArray,
+    IntArray,
+    QualityRule,
+    Verdict,
+)
 
 _US = 1_000_000
 _WIDTH = len(NAMES) * 8
@@ -33,50 +40,101 @@ class ProfileCache:
     """Profiles that this process knows, by pool; safe to use from several threads."""
 
     def __init__(self) -> None:
-        self._rows: dict[int, Profiles] = {}
-        self._epochs: dict[int, int] = {}
-        self._dirty: set[int] = set()
+        self._known = _Known.nothing()
         self._lock = threading.Lock()
 
     def copy_of(self, pool_ids: IntArray) -> Profiles:
         """Return copies of pools' profiles, new ones for pools of which nothing is known.
 
         Args:
-            pool_ids: (k,) keys.
+            pool_ids: (k,) keys, ascending, each once.
         """
-        wanted = pool_ids.tolist()
         with self._lock:
-            missing = [pool_id for pool_id in wanted if pool_id not in self._rows]
-        loaded = _load(missing) if missing else {}
+            missing = self._known.missing(pool_ids)
+        loaded = _load(missing.tolist()) if len(missing) else {}
         with self._lock:
-            for pool_id, (epoch, row) in loaded.items():
-                if pool_id not in self._rows:
-                    self._rows[pool_id], self._epochs[pool_id] = row, epoch
-            fresh = new_profiles(1)[0]
-            return np.stack([self._rows.get(pool_id, fresh) for pool_id in wanted])
+            self._known = self._known.with_pools(pool_ids, loaded)
+            return self._known.rows[self._known.find(pool_ids)]
 
     def put(self, pool_ids: IntArray, profiles: Profiles) -> None:
-        """Keep what was learned, unless something newer was meanwhile."""
+        """Keep what was learned, unless something newer was meanwhile.
+
+        Args:
+            pool_ids: (k,) keys, ascending, each once.
+            profiles: theirs.
+        """
         last = COLUMN["last_s"]
         with self._lock:
-            for pool_id, row in zip(pool_ids.tolist(), profiles, strict=True):
-                known = self._rows.get(pool_id)
-                if known is None or row[last] >= known[last]:
-                    self._rows[pool_id] = row
-                    self._dirty.add(pool_id)
+            # what was learned may have been written, and forgotten, since these were taken
+            known = self._known = self._known.with_pools(pool_ids, {})
+            at = known.find(pool_ids)
+            is_newer = profiles[:, last] >= known.rows[at, last]
+            known.rows[at[is_newer]] = profiles[is_newer]
+            known.is_dirty[at[is_newer]] = True
 
     def flush(self) -> None:
         """Write what was learned, and forget everything: other processes have learned too."""
         with self._lock:
-            rows, epochs, dirty = self._rows, self._epochs, self._dirty
-            self._rows, self._epochs, self._dirty = {}, {}, set()
-        if dirty:
-            _save(sorted(dirty), rows, epochs)
+            known, self._known = self._known, _Known.nothing()
+        if known.is_dirty.any():
+            _save(known)
 
     def forget(self) -> None:
         """Forget everything unwritten."""
         with self._lock:
-            self._rows, self._epochs, self._dirty = {}, {}, set()
+            self._known = _Known.nothing()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Known:
+    """Profiles of k pools in order of their keys: whole columns are looked up at once.
+
+    Attributes:
+        pool_ids: (k,) int64, ascending.
+        rows: (k, len(NAMES)).
+        epochs: (k,) int64, of the row in the database that a profile goes on from.
+        is_dirty: (k,) whether something was learned that is not written.
+    """
+
+    pool_ids: IntArray
+    rows: Profiles
+    epochs: IntArray
+    is_dirty: BoolArray
+
+    @classmethod
+    def nothing(cls) -> "_Known":
+        """Return no profiles."""
+        return cls(np.zeros(0, np.int64), new_profiles(0), np.zeros(0, np.int64), np.zeros(0, bool))
+
+    def find(self, pool_ids: IntArray) -> IntArray:
+        """Return where pools would stand."""
+        at: IntArray = np.searchsorted(self.pool_ids, pool_ids)
+        return at
+
+    def missing(self, pool_ids: IntArray) -> IntArray:
+        """Return those pools of which nothing is in here."""
+        if len(self.pool_ids) == 0:
+            return pool_ids
+        at = np.minimum(self.find(pool_ids), len(self.pool_ids) - 1)
+        absent: IntArray = pool_ids[self.pool_ids[at] != pool_ids]
+        return absent
+
+    def with_pools(self, pool_ids: IntArray, loaded: dict[int, tuple[int, Profiles]]) -> "_Known":
+        """Return these and, for pools that are not in here, what was loaded or new ones."""
+        missing = self.missing(pool_ids)
+        if len(missing) == 0:
+            return self
+        rows, epochs = new_profiles(len(missing)), np.zeros(len(missing), np.int64)
+        for place, pool_id in enumerate(missing.tolist()):
+            if pool_id in loaded:
+                epochs[place], rows[place] = loaded[pool_id]
+        at = self.find(missing)
+        return _Known(
+            np.insert(self.pool_ids, at, missing),
+            np.insert(self.rows, at, rows, axis=0),
+            np.insert(self.epochs, at, epochs),
+            np.insert(self.is_dirty, at, False),
+        )
 
 
 cache = ProfileCache()
@@ -151,22 +209,24 @@ def _load(pool_ids: Iterable[int]) -> dict[int, tuple[int, Profiles]]:
     with connection.cursor() as cursor:
         cursor.execute(_LOAD, {"pools": list(pool_ids)})
         return {
-            pool_id: (epoch, np.frombuffer(learned, np.float64).copy())
+            pool_id: (epoch, np.frombuffer(learned, np.float64))
             for pool_id, epoch, learned in cursor
             # learned by an older release: begin anew
             if len(learned) == _WIDTH
         }
 
 
-def _save(pool_ids: list[int], rows: dict[int, Profiles], epochs: dict[int, int]) -> None:
+def _save(known: _Known) -> None:
+    chosen = np.flatnonzero(known.is_dirty)
+    rows = known.rows[chosen]
     with connection.cursor() as cursor:
         cursor.execute(
             _SAVE,
             {
-                "pools": pool_ids,
-                "learned": [rows[pool_id].tobytes() for pool_id in pool_ids],
-                "at": [_at(rows[pool_id]) for pool_id in pool_ids],
-                "epochs": [epochs.get(pool_id, 0) for pool_id in pool_ids],
+                "pools": known.pool_ids[chosen].tolist(),
+                "learned": [row.tobytes() for row in rows],
+                "at": [_at(row) for row in rows],
+                "epochs": known.epochs[chosen].tolist(),
             },
         )
 

@@ -1,5 +1,6 @@
 """HTTP for plans and planning runs: parse, one call, render."""
 
+import dataclasses
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -17,6 +18,7 @@ from scheduling.api.shared import IF_MATCH, EmptySerializer, if_match, request_k
 from scheduling.domain.lifecycle import PlanState
 from scheduling.domain.policy import RejectReason
 from scheduling.selectors import plans
+from scheduling.selectors.risk import realised_risk
 from scheduling.services import consent, planning
 
 
@@ -146,3 +148,19 @@ def _plan_response(plan_id: int) -> Response:
     if plan is None:
         raise consent.PlanNotFound(f"There is no plan {plan_id}.")
     return Response(plans.plan_card(plan), headers={"ETag": f'"{plan.content_hash}"'})
+
+
+class PlanningRisk(APIView):
+    """The stated risk of plans against what came."""
+
+    @extend_schema(
+        responses=OpenApiTypes.OBJECT,
+        parameters=[OpenApiParameter("days", int, description="1 to 30, 7 unless said otherwise")],
+    )
+    def get(self, request: Request) -> Response:
+        """Say how often demand passed the quantile that plans promised room by."""
+        text = request.query_params.get("days", "7")
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= 30):
+            raise InvalidField("days", "must be a whole number from 1 to 30")
+        reports = realised_risk(clock.now(), days=int(text))
+        return Response({"levels": [dataclasses.asdict(report) for report in reports]})

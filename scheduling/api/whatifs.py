@@ -18,7 +18,7 @@ from scheduling.models import WhatIf
 from scheduling.selectors import whatifs as rows
 from scheduling.services import whatifs
 
-_KEYS = {"name", "edits", "weights", "risk_quantile"}
+_KEYS = {"name", "edits", "weights", "risk_quantile", "rule_costs"}
 _EXAMPLE = {
     "name": "Zhangjiakou closes for a day and power in Beijing costs twice as much",
     "edits": [
@@ -51,6 +51,9 @@ class WhatIfSerializer(serializers.Serializer[Any]):
     edits = serializers.ListField(child=serializers.DictField(), required=False, max_length=50)
     weights = serializers.DictField(child=serializers.FloatField(), required=False)
     risk_quantile = serializers.FloatField(required=False, min_value=0.5, max_value=0.95)
+    rule_costs = serializers.BooleanField(
+        required=False, help_text="also say what each rule and limit costs the altered plan"
+    )
 
 
 class WhatIfs(APIView):

@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 from collections import defaultdict
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from scheduling.domain.planner.problem import (
     PlanningProblem,
     PoolFacts,
 )
-from scheduling.domain.sovereignty import Place, rule_on
+from scheduling.domain.sovereignty import Place, SovereigntyRule, rule_on
 from scheduling.domain.workloads import (
     GroupedDemand,
     WaitingWorkload,
@@ -99,7 +99,7 @@ def situation(
         home_available=_rows(pools, loads, slots, lambda _, load: left_for_locals(load, slots)),
         energy_usd_per_unit_h=energy,
         carbon_kg_per_unit_h=carbon,
-        allowed=_allowed(demand, pools, rules),
+        allowed=allowed_places(demand, pools, rules.sovereignty),
         egress_usd_per_gb=egress,
         transfer_h_per_gb=transfer,
         max_out_units=most_out,
@@ -214,7 +214,14 @@ def _demand_quantile(
     return table
 
 
-def _allowed(demand: GroupedDemand, pools: tuple[PoolInfo, ...], rules: Rules) -> BoolArray:
+def allowed_places(
+    demand: GroupedDemand, pools: Sequence[PoolInfo], rules: Sequence[SovereigntyRule]
+) -> BoolArray:
+    """This function will say where each group may run: the rules let it and it fits.
+
+    Returns:
+        (G, P).
+    """
     places = [Place(pool.region, pool.jurisdiction) for pool in pools]
     allowed = np.zeros((len(demand.groups), len(pools)), dtype=bool)
     rulings: dict[tuple[str, int, int], bool] = {}
@@ -222,7 +229,7 @@ def _allowed(demand: GroupedDemand, pools: tuple[PoolInfo, ...], rules: Rules) -
         for p, pool in enumerate(pools):
             key = (group.data_class, group.home, p)
             if key not in rulings:
-                ruling = rule_on(rules.sovereignty, group.data_class, places[group.home], places[p])
+                ruling = rule_on(rules, group.data_class, places[group.home], places[p])
                 rulings[key] = ruling.is_allowed
             allowed[g, p] = rulings[key] and group.units <= pool.installed
     return allowed

@@ -182,6 +182,17 @@ def _statistics(seen: Situation, plan: PlanOutcome) -> dict[str, Any]:
         "workloads": sum(group.jobs for group in groups),
         "units": sum(group.jobs * group.units for group in groups),
         "unplaced_workloads": sum(plan.unplaced),
+        "set_aside": _set_aside(seen.as_of),
+    }
+
+
+def _set_aside(now: dt.datetime) -> dict[str, float]:
+    """What this plan did not reckon with, because its quality is not good."""
+    left_out = [standing.set_aside for standing in grid.provider_standings(now)]
+    return {
+        "samples": sum(one.set_aside for one in left_out),
+        "pools": sum(one.pools for one in left_out),
+        "capacity_units": sum(one.capacity for one in left_out),
     }
 
 

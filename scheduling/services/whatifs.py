@@ -13,20 +13,29 @@ from controlplane.auth import audit
 from controlplane.auth.roles import Actor, Permission
 from controlplane.lib.errors import ErrorKind, GridError
 from scheduling.domain.planner import checks, solver
+from scheduling.domain.planner.explain.rule_costs import rule_costs, told
 from scheduling.domain.planner.moves import draft_moves
+from scheduling.domain.planner.outcome import PlanOutcome
 from scheduling.domain.planner.problem import PlanningProblem
 from scheduling.domain.planner.sanity import check_problem
 from scheduling.domain.whatif.comparison import PlanSummary, summarize
-from scheduling.domain.whatif.edits import apply_edits, apply_rules, read_edits
+from scheduling.domain.whatif.edits import (
+    Edits,
+    apply_edits,
+    apply_rules,
+    read_edits,
+    without_each,
+)
 from scheduling.domain.whatif.states import WhatIfState
 from scheduling.models import WhatIf
 from scheduling.selectors.rules import rules_in_force
-from scheduling.selectors.situation import situation
+from scheduling.selectors.situation import Situation, allowed_places, situation
 from scheduling.services.planning import SLOTS
 
 logger = logging.getLogger(__name__)
 
 SOLVE_LIMIT_S = 10.0
+RULE_LIMIT_S = 3.0
 MOST_WAITING = 20
 KEEP = dt.timedelta(days=30)
 
@@ -128,15 +137,18 @@ def _answer(asked: WhatIf, now: dt.datetime) -> None:
         rules=altered_rules,
     )
     began = time.perf_counter()
-    asked.altered = asdict(_plan(apply_edits(altered.problem, edits)))
-    asked.present = asdict(_plan(seen.problem))
+    summary, plan = _plan(apply_edits(altered.problem, edits))
+    if edits.with_rule_costs:
+        summary = replace(summary, rule_costs=_rule_costs(altered, edits, plan))
+    asked.altered = asdict(summary)
+    asked.present = asdict(_plan(seen.problem)[0])
     asked.solve_s = time.perf_counter() - began
     asked.as_of, asked.state = now, WhatIfState.DONE
     asked.save()
     logger.info("what_if.answered", extra={"what_if": asked.pk, "solve_s": asked.solve_s})
 
 
-def _plan(problem: PlanningProblem) -> PlanSummary:
+def _plan(problem: PlanningProblem) -> tuple[PlanSummary, PlanOutcome]:
     check_problem(problem)
     baseline = solver.do_nothing(problem, time_limit_s=SOLVE_LIMIT_S)
     plan = solver.solve(problem, time_limit_s=SOLVE_LIMIT_S, baseline=baseline)
@@ -144,4 +156,16 @@ def _plan(problem: PlanningProblem) -> PlanSummary:
     if violations:
         logger.error("what_if.refused_by_checker", extra={"violations": len(violations)})
         raise CheckerDisagrees(f"{violations[0].rule}: {violations[0].detail}")
-    return summarize(problem, plan, baseline, draft_moves(problem, plan, baseline).moves)
+    moves = draft_moves(problem, plan, baseline).moves
+    return summarize(problem, plan, baseline, moves), plan
+
+
+def _rule_costs(altered: Situation, edits: Edits, plan: PlanOutcome) -> list[dict[str, object]]:
+    problem = apply_edits(altered.problem, edits)
+    without = {}
+    for name, rules in without_each(altered.rules.sovereignty).items():
+        allowed = allowed_places(altered.demand, altered.pools, rules)
+        # an edit may have left groups out: it is made once more, on what would be allowed
+        without[name] = apply_edits(replace(altered.problem, allowed=allowed), edits).allowed
+    costs = rule_costs(problem, plan, without=without, time_limit_s=RULE_LIMIT_S)
+    return [asdict(cost) | dict(zip(("zh", "en"), told(cost), strict=True)) for cost in costs]

@@ -192,7 +192,7 @@ def test_logging_out_elsewhere_takes_the_page_to_the_login(visit, auditor):
     other = seen.page.context.new_page()
     other.goto(f"{seen.base}/grid/")
 
-    other.click("nav.tools form button")
+    other.click(".tools form button")
     other.wait_for_selector("#id_username")
     seen.page.reload()
 

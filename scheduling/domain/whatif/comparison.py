@@ -25,6 +25,7 @@ class PlanSummary:
         regions: per region the units that leave it and come to it.
         moves: at most 500, largest saving first.
         conflicts: names of contradicting constraints when there is no plan.
+        rule_costs: what each rule and limit costs a day, dearest first; None when not asked for.
     """
 
     status: str
@@ -40,6 +41,7 @@ class PlanSummary:
     regions: dict[str, dict[str, int]]
     moves: list[dict[str, object]]
     conflicts: list[str]
+    rule_costs: list[dict[str, object]] | None = None
 
 
 def summarize(

@@ -96,18 +96,21 @@ class Edits:
         edits: in the order in which they are made.
         weights: fields of `Weights` that are different.
         risk_quantile: quantile of demand that destinations must be able to serve; None: as now.
+        with_rule_costs: whether to say what each rule and limit costs the altered plan.
     """
 
     edits: tuple[Edit, ...] = ()
     weights: Mapping[str, float] | None = None
     risk_quantile: float | None = None
+    with_rule_costs: bool = False
 
 
 def read_edits(body: Mapping[str, Any]) -> Edits:
     """This function will read what a person sent.
 
     Args:
-        body: `{"edits": [...], "weights": {...}, "risk_quantile": q}`; every key is optional.
+        body: `{"edits": [...], "weights": {...}, "risk_quantile": q, "rule_costs": true}`; every
+            key is optional.
 
     Returns:
         The edits; codes are not looked up yet.
@@ -121,10 +124,14 @@ def read_edits(body: Mapping[str, Any]) -> Edits:
     risk = body.get("risk_quantile")
     if risk is not None:
         risk = _number(risk, "risk_quantile", least=0.5, most=0.95)
+    with_rule_costs = body.get("rule_costs", False)
+    if not isinstance(with_rule_costs, bool):
+        raise InvalidField("rule_costs", "must be true or false")
     return Edits(
         edits=tuple(_edit(item, f"edits[{index}]") for index, item in enumerate(items)),
         weights=_weights(body.get("weights", {})),
         risk_quantile=risk,
+        with_rule_costs=with_rule_costs,
     )
 
 
@@ -145,6 +152,17 @@ def apply_rules(rules: Sequence[SovereigntyRule], edits: Edits) -> tuple[Soverei
         elif edit.reach is not None:
             by_name[edit.rule] = replace(by_name[edit.rule], reach=edit.reach)
     return tuple(by_name.values())
+
+
+def without_each(rules: Sequence[SovereigntyRule]) -> dict[str, tuple[SovereigntyRule, ...]]:
+    """This function will return, per rule that keeps data back, all rules with that one lifted."""
+    return {
+        rule.name: tuple(
+            replace(one, reach=Reach.ANYWHERE) if one is rule else one for one in rules
+        )
+        for rule in rules
+        if rule.reach is not Reach.ANYWHERE
+    }
 
 
 def apply_edits(problem: PlanningProblem, edits: Edits) -> PlanningProblem:

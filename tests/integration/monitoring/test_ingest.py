@@ -159,9 +159,9 @@ def test_the_number_of_statements_does_not_grow_with_the_batch(monkeypatch):
         report("beiyun", rows, now=GRID_NOW)
         counts.append(len([text for text in executed if "SAVEPOINT" not in str(text)]))
 
-    # lock, version of the inventory, profiles, newest states, what may be there; then states,
-    # hours, outdated days; account
-    assert counts == [6, 9, 9]
+    # lock, version of the inventory, newest states, what may be there; then states, hours,
+    # outdated days; account
+    assert counts == [5, 8, 8]
 
 
 @pytest.mark.parametrize("other", [10.0, 11.0], ids=["same", "different"])

@@ -8,6 +8,7 @@ import pytest
 from controlplane.auth.models import AuditEntry
 from controlplane.auth.roles import Role
 from forecasting import selectors as forecasts
+from monitoring.models import PoolHour
 from scheduling.models import CarbonCapRow, MaintenanceWindow, RebalancingPlan, WhatIf
 from scheduling.selectors.situation import situation
 from scheduling.services import whatifs
@@ -244,3 +245,51 @@ def test_a_carbon_cap_counts_what_runs_already(grid, now, client_of):
     assert CarbonCapRow.objects.count() == 1
     assert [cap.region for cap in caps] == ["CN-NM"]
     assert 0.0 <= caps[0].most_kg <= 100.0
+
+
+def test_a_what_if_says_what_each_rule_costs(grid, now, as_operator):
+    grid.workload(1, units=8, data_class="restricted")
+    grid.workload(2, units=8, data_class="restricted")
+
+    body = answered(as_operator, now, rule_costs=True)
+
+    costs = {cost["name"]: cost for cost in body["altered"]["rule_costs"]}
+    assert set(costs) == {"S3"}
+    assert costs["S3"]["usd_per_day"] > 0
+    assert "S3" in costs["S3"]["en"]
+    assert "S3" in costs["S3"]["zh"]
+    assert body["present"]["rule_costs"] is None
+
+
+def test_the_stated_risk_is_compared_with_what_came(grid, now, as_operator, monkeypatch):
+    run = grid.draft().run
+    earlier = now - 5 * HOUR
+    type(run).objects.filter(pk=run.pk).update(as_of=earlier)
+    hours = [earlier + slot * HOUR for slot in range(5)]
+    # one hour of four above the promised eight units
+    PoolHour.objects.bulk_create(
+        PoolHour(
+            pool=grid.pools["nm"],
+            hour_at=hour,
+            samples=1,
+            good_samples=1,
+            capacity_sum=64,
+            allocated_sum=12 if slot == 2 else 4,
+            queued_sum=0,
+            demand_max=12,
+            power_kw_sum=0,
+            power_samples=0,
+            price_sum=0,
+            price_samples=0,
+            carbon_sum=0,
+            carbon_samples=0,
+        )
+        for slot, hour in enumerate(hours)
+    )
+
+    level = as_operator.get("/api/v1/planning/risk?days=1").json()["levels"][0]
+    wrong = as_operator.get("/api/v1/planning/risk?days=0")
+
+    assert (level["risk_quantile"], level["promises"], level["breach_share"]) == (0.9, 4, 0.25)
+    assert level["unknown"] == 8
+    assert (wrong.status_code, wrong.json()["field"]) == (400, "days")

@@ -37,10 +37,11 @@ def test_each_column_of_time_gives_the_same_panel(times):
 def test_bad_rows_are_left_out_and_counted_by_reason():
     frame = pd.DataFrame(
         {
-            "cluster": ["a", "a", "a", "a", None, "a", "a"],
-            "hour": [0, 0, None, 1, 2, 3, 4],
-            "demand": [1.0, 9.0, 1.0, -1.0, 1.0, float("inf"), 5.0],
-        }
+            "cluster": ["a", "a", "a", "a", None, "a", "a", "a", "a"],
+            "hour": [0, 0, None, 1, 2, 3, 4, 5, 6],
+            "demand": [1.0, 9.0, 1.0, -1.0, 1.0, float("inf"), 5.0, 1e308, float("nan")],
+        },
+        index=[0, 0, 1, 1, 2, 2, 3, 3, 4],
     )
 
     upload = read_upload(frame)
@@ -48,7 +49,7 @@ def test_bad_rows_are_left_out_and_counted_by_reason():
     assert upload.rows_skipped == {
         "no time": 1,
         "no series": 1,
-        "demand is no number >= 0": 2,
+        "demand is no number >= 0": 4,
         "second row of an hour": 1,
     }
     assert upload.panel.demand[0, [0, 4]].tolist() == [1.0, 5.0]

@@ -32,18 +32,15 @@ class Push:
 class Desk:
     """Stores nothing, but notes who came with whom; the first group waits until it is let go."""
 
-    def __init__(self):
+    def __init__(self, turns=1):
         self.groups, self.failed = [], []
         self.is_open = threading.Event()
-        self.together = Together(self.store)
+        self.together = Together(self.store, turns=turns)
 
     def store(self, sender, pushes):
         names = [push.name for push in pushes]
-        if len(self.groups) == 0 and not self.is_open.is_set():
-            self.groups.append(names)
-            assert self.is_open.wait(LONG_S)
-        else:
-            self.groups.append(names)
+        self.groups.append(names)
+        assert self.is_open.wait(LONG_S)
         if any(push.is_poisoned for push in pushes):
             self.failed.append(names)
             raise ValueError("poisoned")
@@ -62,7 +59,8 @@ class Desk:
     def come(self, sender):
         if not self.groups:
             return -1
-        return len(self.together._waiting[sender])
+        desk = self.together._desks[sender]
+        return desk.turns_taken - 1 + len(desk.queue)
 
     @staticmethod
     def outcome(future):
@@ -85,7 +83,7 @@ def test_a_request_that_waits_for_nobody_goes_alone_and_leaves_nothing_behind():
 
     assert answers == ["p:a1", "p:a2"]
     assert desk.groups == [["a1"], ["a2"]]
-    assert desk.together._waiting == {}
+    assert desk.together._desks == {}
 
 
 def test_those_that_come_meanwhile_are_stored_together_in_their_order():
@@ -95,7 +93,7 @@ def test_those_that_come_meanwhile_are_stored_together_in_their_order():
 
     assert answers == [f"p:a{number}" for number in range(5)]
     assert desk.groups == [["a0"], ["a1", "a2", "a3", "a4"]]
-    assert desk.together._waiting == {}
+    assert desk.together._desks == {}
 
 
 def test_what_does_not_fit_gets_a_turn_of_its_own(monkeypatch):
@@ -121,7 +119,7 @@ def test_a_poisoned_request_alone_hears_of_it():
     assert answers[0:2] + answers[3:] == ["p:a0", "p:a1", "p:a3"]
     assert isinstance(answers[2], ValueError)
     assert sorted(desk.failed) == [["a1", "a2", "a3"], ["a2"]]
-    assert desk.together._waiting == {}
+    assert desk.together._desks == {}
 
 
 def test_a_leader_that_fails_passes_its_turn_on():
@@ -146,21 +144,34 @@ def test_a_request_that_cannot_even_be_weighed_is_not_waited_for():
     assert answers == ["p:a0", "p:a1", "p:a2", "p:a3"]
 
 
+def test_several_turns_may_be_taken_at_once_and_no_request_in_two_of_them():
+    desk = Desk(turns=2)
+
+    answers = desk.run(*(Push(f"a{number}") for number in range(6)))
+
+    assert answers == [f"p:a{number}" for number in range(6)]
+    assert desk.groups[:2] == [["a0"], ["a1"]]
+    assert sorted(name for group in desk.groups[2:] for name in group) == ["a2", "a3", "a4", "a5"]
+    assert desk.together._desks == {}
+
+
 def test_senders_do_not_wait_for_each_other():
     desk = Desk()
 
-    with ThreadPoolExecutor(1) as threads:
+    with ThreadPoolExecutor(2) as threads:
         slow = threads.submit(desk.together.take, "p", Push("a0"))
         desk.wait_for(lambda: desk.groups)
-        answer = desk.together.take("q", Push("a1"))
+        other = threads.submit(desk.together.take, "q", Push("a1"))
+        desk.wait_for(lambda: len(desk.groups) == 2)
         desk.is_open.set()
 
-    assert (answer, slow.result()) == ("q:a1", "p:a0")
+    assert (slow.result(), other.result()) == ("p:a0", "q:a1")
 
 
-@pytest.mark.parametrize("threads_count", [16])
-def test_every_one_of_many_gets_its_own_answer(threads_count):
-    desk = Desk()
+@pytest.mark.parametrize("turns", [1, 2])
+def test_every_one_of_many_gets_its_own_answer(turns):
+    threads_count = 16
+    desk = Desk(turns)
     desk.is_open.set()
 
     def send(sender):
@@ -180,4 +191,4 @@ def test_every_one_of_many_gets_its_own_answer(threads_count):
 
     assert len(outcomes) == 50 * threads_count
     assert all(outcomes)
-    assert desk.together._waiting == {}
+    assert desk.together._desks == {}
