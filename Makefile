@@ -14,7 +14,7 @@ RUN := $(BIN)/python -m controlplane.runtime
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help up status up-clean runtime dev test check lint types imports migrations deps bench bench-plan bench-replay bench-ingest lock
+.PHONY: help up status up-clean runtime dev test check lint types imports migrations deps bench bench-forecast bench-plan bench-replay bench-ingest lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ bench-plan: dev ## Plan at national size beside general solvers (ARGS='--sizes S
 
 bench-replay: dev ## Replay the traces under all policies: ratios, waits, bound, goals
 	@$(BIN)/python benchmarks/replay_cells.py $(ARGS)
+
+bench-forecast: dev ## Measure the forecaster beside naive rules and public forecasters (ARGS='--origins 7 --step 96')
+	@$(PYTHON) -m venv .venv-bench && .venv-bench/bin/pip install -q -r requirements/bench-forecast.txt
+	@.venv-bench/bin/python benchmarks/forecast.py $(ARGS)
 
 bench-ingest: dev ## Measure ingest and telemetry queries beside what else one could use
 	@set -e; for name in ingest_native ingest_senders telemetry_queries; do \
