@@ -5,130 +5,243 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('monitoring', '0004_point_blocks'),
+        ("monitoring", "0004_point_blocks"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='WebhookTarget',
+            name="WebhookTarget",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.TextField(unique=True)),
-                ('url', models.TextField()),
-                ('form', models.TextField(choices=[('webhook', 'webhook'), ('alertmanager', 'alertmanager')])),
-                ('match', models.JSONField(default=dict)),
-                ('group_by', models.JSONField(default=list)),
-                ('resend_s', models.FloatField()),
-                ('group_interval_s', models.FloatField()),
-                ('send_resolved', models.BooleanField(default=True)),
-                ('is_enabled', models.BooleanField(default=True)),
-                ('salt', models.TextField(help_text='with the secret key, makes the signing secret')),
-                ('version', models.IntegerField(default=1)),
-                ('changed_at', models.DateTimeField()),
-                ('changed_by', models.TextField()),
-                ('request_key', models.TextField(null=True, unique=True)),
-                ('failures', models.IntegerField(default=0, help_text='in a row')),
-                ('next_try_at', models.DateTimeField(null=True)),
-                ('sent_count', models.BigIntegerField(default=0)),
-                ('failed_count', models.BigIntegerField(default=0)),
-                ('last_ok_at', models.DateTimeField(null=True)),
-                ('last_error_at', models.DateTimeField(null=True)),
-                ('last_error', models.TextField(blank=True, default='')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.TextField(unique=True)),
+                ("url", models.TextField()),
+                (
+                    "form",
+                    models.TextField(
+                        choices=[("webhook", "webhook"), ("alertmanager", "alertmanager")]
+                    ),
+                ),
+                ("match", models.JSONField(default=dict)),
+                ("group_by", models.JSONField(default=list)),
+                ("resend_s", models.FloatField()),
+                ("group_interval_s", models.FloatField()),
+                ("send_resolved", models.BooleanField(default=True)),
+                ("is_enabled", models.BooleanField(default=True)),
+                (
+                    "salt",
+                    models.TextField(help_text="with the secret key, makes the signing secret"),
+                ),
+                ("version", models.IntegerField(default=1)),
+                ("changed_at", models.DateTimeField()),
+                ("changed_by", models.TextField()),
+                ("request_key", models.TextField(null=True, unique=True)),
+                ("failures", models.IntegerField(default=0, help_text="in a row")),
+                ("next_try_at", models.DateTimeField(null=True)),
+                ("sent_count", models.BigIntegerField(default=0)),
+                ("failed_count", models.BigIntegerField(default=0)),
+                ("last_ok_at", models.DateTimeField(null=True)),
+                ("last_error_at", models.DateTimeField(null=True)),
+                ("last_error", models.TextField(blank=True, default="")),
             ],
         ),
         migrations.AddField(
-            model_name='alert',
-            name='annotations',
+            model_name="alert",
+            name="annotations",
             field=models.JSONField(default=dict),
         ),
         migrations.AddField(
-            model_name='alert',
-            name='fingerprint',
-            field=models.TextField(blank=True, default=''),
+            model_name="alert",
+            name="fingerprint",
+            field=models.TextField(blank=True, default=""),
         ),
         migrations.AddField(
-            model_name='alert',
-            name='fired_wall_at',
+            model_name="alert",
+            name="fired_wall_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='alert',
-            name='labels',
+            model_name="alert",
+            name="labels",
             field=models.JSONField(default=dict),
         ),
         migrations.AddField(
-            model_name='alert',
-            name='resolved_wall_at',
+            model_name="alert",
+            name="resolved_wall_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='alert',
-            name='unknown_since',
-            field=models.DateTimeField(blank=True, help_text='data is missing since', null=True),
+            model_name="alert",
+            name="unknown_since",
+            field=models.DateTimeField(blank=True, help_text="data is missing since", null=True),
         ),
         migrations.AlterField(
-            model_name='alert',
-            name='kind',
-            field=models.TextField(help_text='name of the rule'),
+            model_name="alert",
+            name="kind",
+            field=models.TextField(help_text="name of the rule"),
         ),
         migrations.CreateModel(
-            name='AlertRule',
+            name="AlertRule",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.TextField(unique=True)),
-                ('metric', models.TextField(choices=[('headroom_units', 'headroom_units'), ('headroom_share', 'headroom_share'), ('utilization', 'utilization'), ('queued_units', 'queued_units'), ('shortage_units', 'shortage_units'), ('shortage_share', 'shortage_share'), ('sample_age_s', 'sample_age_s'), ('unknown_share', 'unknown_share'), ('suspect_share', 'suspect_share'), ('clock_skew_s', 'clock_skew_s'), ('forecast_shortage_probability', 'forecast_shortage_probability'), ('always', 'always')])),
-                ('level', models.TextField(choices=[('grid', 'grid'), ('region', 'region'), ('provider', 'provider'), ('pool', 'pool')])),
-                ('comparison', models.TextField(choices=[('>', '>'), ('>=', '>='), ('<', '<'), ('<=', '<=')])),
-                ('threshold', models.FloatField()),
-                ('critical_threshold', models.FloatField(null=True)),
-                ('severity', models.TextField(choices=[('critical', 'critical'), ('warning', 'warning'), ('info', 'info')])),
-                ('for_s', models.FloatField()),
-                ('keep_firing_for_s', models.FloatField()),
-                ('only', models.JSONField(default=dict)),
-                ('labels', models.JSONField(default=dict)),
-                ('annotations', models.JSONField(default=dict)),
-                ('is_enabled', models.BooleanField(default=True)),
-                ('version', models.IntegerField(default=1)),
-                ('changed_at', models.DateTimeField()),
-                ('changed_by', models.TextField()),
-                ('evaluated_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.TextField(unique=True)),
+                (
+                    "metric",
+                    models.TextField(
+                        choices=[
+                            ("headroom_units", "headroom_units"),
+                            ("headroom_share", "headroom_share"),
+                            ("utilization", "utilization"),
+                            ("queued_units", "queued_units"),
+                            ("shortage_units", "shortage_units"),
+                            ("shortage_share", "shortage_share"),
+                            ("sample_age_s", "sample_age_s"),
+                            ("unknown_share", "unknown_share"),
+                            ("suspect_share", "suspect_share"),
+                            ("clock_skew_s", "clock_skew_s"),
+                            ("forecast_shortage_probability", "forecast_shortage_probability"),
+                            ("always", "always"),
+                        ]
+                    ),
+                ),
+                (
+                    "level",
+                    models.TextField(
+                        choices=[
+                            ("grid", "grid"),
+                            ("region", "region"),
+                            ("provider", "provider"),
+                            ("pool", "pool"),
+                        ]
+                    ),
+                ),
+                (
+                    "comparison",
+                    models.TextField(choices=[(">", ">"), (">=", ">="), ("<", "<"), ("<=", "<=")]),
+                ),
+                ("threshold", models.FloatField()),
+                ("critical_threshold", models.FloatField(null=True)),
+                (
+                    "severity",
+                    models.TextField(
+                        choices=[("critical", "critical"), ("warning", "warning"), ("info", "info")]
+                    ),
+                ),
+                ("for_s", models.FloatField()),
+                ("keep_firing_for_s", models.FloatField()),
+                ("only", models.JSONField(default=dict)),
+                ("labels", models.JSONField(default=dict)),
+                ("annotations", models.JSONField(default=dict)),
+                ("is_enabled", models.BooleanField(default=True)),
+                ("version", models.IntegerField(default=1)),
+                ("changed_at", models.DateTimeField()),
+                ("changed_by", models.TextField()),
+                ("evaluated_at", models.DateTimeField(null=True)),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('for_s__gte', 0), ('keep_firing_for_s__gte', 0)), name='alert_rule_holds_sane')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("for_s__gte", 0), ("keep_firing_for_s__gte", 0)),
+                        name="alert_rule_holds_sane",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='AlertRuleChange',
+            name="AlertRuleChange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('rule_name', models.TextField()),
-                ('wanted', models.JSONField()),
-                ('based_on', models.IntegerField(help_text='version that it was made from; 0 for a new rule')),
-                ('state', models.TextField(choices=[('PROPOSED', 'Proposed'), ('APPLIED', 'Applied'), ('REJECTED', 'Rejected')])),
-                ('proposed_by', models.TextField()),
-                ('proposed_at', models.DateTimeField()),
-                ('decided_by', models.TextField(blank=True, default='')),
-                ('decided_at', models.DateTimeField(null=True)),
-                ('comment', models.TextField(blank=True, default='')),
-                ('request_key', models.TextField(null=True, unique=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("rule_name", models.TextField()),
+                ("wanted", models.JSONField()),
+                (
+                    "based_on",
+                    models.IntegerField(
+                        help_text="version that it was made from; 0 for a new rule"
+                    ),
+                ),
+                (
+                    "state",
+                    models.TextField(
+                        choices=[
+                            ("PROPOSED", "Proposed"),
+                            ("APPLIED", "Applied"),
+                            ("REJECTED", "Rejected"),
+                        ]
+                    ),
+                ),
+                ("proposed_by", models.TextField()),
+                ("proposed_at", models.DateTimeField()),
+                ("decided_by", models.TextField(blank=True, default="")),
+                ("decided_at", models.DateTimeField(null=True)),
+                ("comment", models.TextField(blank=True, default="")),
+                ("request_key", models.TextField(null=True, unique=True)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(condition=models.Q(('state', 'PROPOSED')), fields=('rule_name',), name='alert_rule_one_open_change'), models.CheckConstraint(condition=models.Q(models.Q(('state', 'APPLIED'), _negated=True), models.Q(('decided_by', models.F('proposed_by')), _negated=True), _connector='OR'), name='alert_rule_change_by_two_people')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "PROPOSED")),
+                        fields=("rule_name",),
+                        name="alert_rule_one_open_change",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "APPLIED"), _negated=True),
+                            models.Q(("decided_by", models.F("proposed_by")), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="alert_rule_change_by_two_people",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='WebhookGroup',
+            name="WebhookGroup",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('group_key', models.TextField()),
-                ('told', models.JSONField(default=dict, help_text='alert -> whether it was told as firing')),
-                ('sent_at', models.DateTimeField(null=True)),
-                ('target', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='groups', to='monitoring.webhooktarget')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("group_key", models.TextField()),
+                (
+                    "told",
+                    models.JSONField(
+                        default=dict, help_text="alert -> whether it was told as firing"
+                    ),
+                ),
+                ("sent_at", models.DateTimeField(null=True)),
+                (
+                    "target",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="groups",
+                        to="monitoring.webhooktarget",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('target', 'group_key'), name='webhook_group_once')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("target", "group_key"), name="webhook_group_once"
+                    )
+                ],
             },
         ),
     ]
