@@ -20,6 +20,8 @@ Bools = npt.NDArray[np.bool_]
 HOUR = dt.timedelta(hours=1)
 MIN_GOOD_SHARE = 0.5
 MAX_HOURS = 24 * 366 * 3
+MAX_UNITS = 1e15
+"""More of anything is an error of measurement, and would swamp every sum."""
 
 
 class BadDemandFrame(GridError):
@@ -198,7 +200,7 @@ class _Spread:
         out = np.full(self.shape, np.nan)
         if name in frame:
             values = frame[name].to_numpy(dtype=float, na_value=np.nan)
-            sound = np.isfinite(values) & (values >= 0)
+            sound = (values >= 0) & (values <= MAX_UNITS)
             if self.good is not None:
                 sound &= self.good
             out[self.row, self.column] = np.where(sound, values, np.nan)

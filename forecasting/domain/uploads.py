@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from forecasting.domain.frames import HOUR, BadDemandFrame, DemandPanel, panel_of_frame
+from forecasting.domain.frames import HOUR, MAX_UNITS, BadDemandFrame, DemandPanel, panel_of_frame
 
 _TIME_COLUMNS = ("timestamp_utc", "timestamp_local", "hour")
 _MONDAY = dt.datetime(2001, 1, 1, tzinfo=dt.UTC)
@@ -44,15 +44,16 @@ def read_upload(frame: pd.DataFrame) -> Upload:
     if missing or time_column is None:
         wanted = missing or [" or ".join(_TIME_COLUMNS)]
         raise BadDemandFrame(f"Columns are missing: {', '.join(wanted)}.")
-    rows = frame.assign(
-        hour_at=_hours_of(frame[time_column], is_count=time_column == "hour"),
-        demand=pd.to_numeric(frame["demand"], errors="coerce"),
+    rows = frame.reset_index(drop=True)
+    rows = rows.assign(
+        hour_at=_hours_of(rows[time_column], is_count=time_column == "hour"),
+        demand=pd.to_numeric(rows["demand"], errors="coerce"),
     )
     skipped: dict[str, int] = {}
     for reason, is_bad in (
         ("no time", rows["hour_at"].isna()),
         ("no series", rows["cluster"].isna()),
-        ("demand is no number >= 0", ~rows["demand"].ge(0) | rows["demand"].eq(float("inf"))),
+        ("demand is no number >= 0", ~rows["demand"].between(0, MAX_UNITS)),
         ("second row of an hour", rows.duplicated(["cluster", "hour_at"])),
     ):
         bad = is_bad.reindex(rows.index)
