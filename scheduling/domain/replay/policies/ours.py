@@ -4,6 +4,7 @@ from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scheduling.domain.replay.policies.hindrance import Hindrance
 from scheduling.domain.replay.policies.outlook import Ledger, Outlook, list_schedule
 from scheduling.domain.replay.policies.patience import Patience
 from scheduling.domain.replay.policies.run_times import RunTimes
@@ -43,8 +44,10 @@ class Ours:
     units, work with units times run time, so the shortest expected job comes first (Smith's
     rule), unless it alone makes up most of what waits: who holds up nobody need not stand back.
     Each job begins on the cheapest pool that is free now; it waits for a cheaper one only if
-    that saves many times the cost of the wait. The first few that are blocked are promised the
-    units that come back earliest. `Patience` keeps the longest waits near those at home.
+    that saves many times the cost of the wait. Who can begin at home leaves only if that is
+    worth the harm that it may do as a guest (`Hindrance`). The first few that are blocked are
+    promised the units that come back earliest. `Patience` keeps the longest waits near those at
+    home.
 
     Source: W. E. Smith, Various optimizers for single-stage production, Naval Research Logistics
         Quarterly 3 (1956), doi:10.1002/nav.3800030106.
@@ -63,13 +66,17 @@ class Ours:
         self._urgent: set[int] = set()
         self._waiting_units = [0] * pools
         self._remembered = [0.0] * pools
+        self._hindrance = Hindrance(terms.capacity, terms.delay_usd)
         self._priced_s: float | None = None
         self._reviewed_s = float("-inf")
+        self._now_s = 0.0
+        self._free: Sequence[int] = terms.capacity
 
     def arrived(self, job: JobView, now_s: float) -> None:  # noqa: ARG002 (signature of Policy)
         """Take note of the job."""
         self._run_times.submitted(job)
         self._patience.arrived(job)
+        self._hindrance.arrived(job)
         self._news.append(job)
 
     def finished(self, job: JobView, pool: int, *, runtime_s: float) -> None:
@@ -77,6 +84,7 @@ class Ours:
         self._run_times.ended(job, runtime_s)
         self._patience.ended(job, runtime_s)
         self._ledger.end(job, pool)
+        self._hindrance.ended(job, pool)
 
     def decide(self, situation: Situation) -> list[Start]:
         """Order what waits, begin what can begin at its cheapest place."""
@@ -92,6 +100,7 @@ class Ours:
         if not any(situation.free):
             return []
         self._ledger.renew(now_s)
+        self._now_s, self._free = now_s, situation.free
         prices = self._terms.prices
         energy, usual = prices.energy_usd(now_s), prices.usual_usd(now_s)
         starts = list_schedule(
@@ -150,6 +159,7 @@ class Ours:
         self._ledger.begin(job, pool, now_s=now_s, limit_s=self._run_times.limit_s(job))
         self._run_times.started(job, now_s)
         self._patience.started(job, now_s)
+        self._hindrance.began(job, pool)
 
     def _remember(self, now_s: float) -> None:
         before_s = now_s if self._priced_s is None else self._priced_s
@@ -165,7 +175,12 @@ class Ours:
         """(P,) expected energy, carbon, egress and congestion of one unit of a job, USD."""
         now = min(1.0, self._settings.now_h / max(hours, 1e-9))
         rest, congestion = 1.0 - now, self._settings.congestion
-        return [
+        costs = [
             hours * (now * energy[p] + rest * usual[p] + egress + congestion * self._remembered[p])
             for p, egress in enumerate(self._terms.egress_usd[job.home])
         ]
+        if self._free[job.home] < job.units:
+            return costs
+        # Who can begin at home goes elsewhere only if that is worth the harm it may do there.
+        hinders = self._hindrance.unit_usd(job, hours, self._now_s)
+        return [cost + harm for cost, harm in zip(costs, hinders, strict=True)]
