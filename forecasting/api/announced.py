@@ -13,7 +13,8 @@ from controlplane.auth.authentication import ProviderSender, actor_of
 from controlplane.auth.permissions import require_actor
 from controlplane.auth.roles import Permission
 from controlplane.lib import clock
-from controlplane.lib.errors import ErrorKind, GridError, InvalidField
+from controlplane.lib.errors import InvalidField
+from controlplane.lib.preconditions import idempotency_key, if_match
 from forecasting import selectors, services
 from forecasting.api import shapes
 from forecasting.domain.live.declared import DeclarationState
@@ -26,13 +27,6 @@ _KEY = OpenApiParameter(
 _IF_MATCH = OpenApiParameter(
     "If-Match", str, OpenApiParameter.HEADER, required=True, description="the version you read"
 )
-
-
-class VersionMissing(GridError):
-    """A change must say which version it is about."""
-
-    code = "if-match-missing"
-    kind = ErrorKind.PRECONDITION_REQUIRED
 
 
 class MayAnnounce(BasePermission):
@@ -88,7 +82,7 @@ class AnnouncedListView(APIView):
         """Take an announcement; the next forecast counts it until the work is there."""
         body = shapes.AnnouncedIn(data=request.data)
         body.is_valid(raise_exception=True)
-        key = str(request.headers.get("Idempotency-Key", "")).strip()[:200]
+        key = idempotency_key(request)
         row, is_new = services.declare_demand(
             _writer(request), body.validated_data, now=clock.now(), request_key=key or None
         )
@@ -151,9 +145,7 @@ def _writer(request: Request) -> Announcer:
 
 
 def _version(request: Request) -> int:
-    header = str(request.headers.get("If-Match", "")).strip().removeprefix("W/").strip('"')
-    if not header:
-        raise VersionMissing('Send If-Match: "<version>" of the announcement that you read.')
+    header = if_match(request, "announcement")
     return int(header) if header.isascii() and header.isdigit() else -1
 
 

@@ -14,7 +14,8 @@ from controlplane.auth.permissions import MayViewGrid, require_actor
 from controlplane.auth.roles import Permission
 from controlplane.lib import clock
 from controlplane.lib.bodies import StrictJSONParser
-from controlplane.lib.errors import ErrorKind, GridError, InvalidField
+from controlplane.lib.errors import InvalidField
+from controlplane.lib.preconditions import IfMatchMissing, idempotency_key, if_match
 from controlplane.lib.problems import CONTENT_TYPE
 from monitoring import selectors, services
 from monitoring.api import alert_schemas as schemas
@@ -34,13 +35,6 @@ _IF_MATCH = OpenApiParameter(
 _REQUEST_KEY = OpenApiParameter(
     "Idempotency-Key", str, OpenApiParameter.HEADER, description="same again adds nothing"
 )
-
-
-class IfMatchMissing(GridError):
-    """A change came without saying what it changes."""
-
-    code = "if-match-missing"
-    kind = ErrorKind.PRECONDITION_REQUIRED
 
 
 class AlertsView(APIView):
@@ -246,7 +240,7 @@ class WebhooksView(APIView):
         """Add a target; its secret is in this answer."""
         actor = require_actor(request.user, Permission.EDIT_INVENTORY)
         target, secret = services.add_target(
-            actor, _document(request), now=clock.wall_now(), request_key=_request_key(request)
+            actor, _document(request), now=clock.wall_now(), request_key=idempotency_key(request)
         )
         body = {**asdict(target), "secret": secret}
         return Response(body, status=201, headers={"ETag": f'"{target.version}"'})
@@ -308,7 +302,7 @@ def _propose(request: Request, document: Mapping[str, Any], *, expected_version:
         document,
         expected_version=expected_version,
         now=clock.now(),
-        request_key=_request_key(request),
+        request_key=idempotency_key(request),
     )
     return Response(asdict(change), status=202)
 
@@ -320,14 +314,10 @@ def _document(request: Request) -> Mapping[str, Any]:
 
 
 def _expected_version(request: Request) -> int:
-    version = request.headers.get("If-Match", "").strip().strip('"')
+    version = if_match(request, "row")
     if not (version.isascii() and version.isdigit()):
         raise IfMatchMissing('Send If-Match: "<version>" of what you looked at.')
     return int(version[:9])
-
-
-def _request_key(request: Request) -> str:
-    return str(request.headers.get("Idempotency-Key", "")).strip()[:200]
 
 
 def _target_answer(request: Request, target: selectors.TargetView) -> Response:

@@ -17,6 +17,7 @@ from controlplane.auth.permissions import MayViewGrid, NotAllowed
 from controlplane.auth.roles import Actor, Permission
 from controlplane.lib import clock
 from controlplane.lib.bodies import StrictJSONParser
+from controlplane.lib.preconditions import idempotency_key
 from controlplane.lib.problems import CONTENT_TYPE
 from monitoring import selectors, senders, services
 from monitoring.api import provider_schemas as schemas
@@ -171,7 +172,7 @@ class KeysView(APIView):
             actor=actor.username,
             label=wanted.validated_data["label"],
             life=dt.timedelta(days=wanted.validated_data["days"]),
-            request_key=str(request.headers.get("Idempotency-Key", "")).strip()[:200] or None,
+            request_key=idempotency_key(request) or None,
         )
         body = {**asdict(new.view), "key": new.key}
         answer = Response(body, status=201 if new.key else 200)

@@ -17,7 +17,7 @@ from rest_framework.views import APIView
 from controlplane.auth.permissions import IsProvider, MayViewGrid, provider_of, require_actor
 from controlplane.auth.roles import Permission
 from controlplane.lib import clock
-from controlplane.lib.errors import ErrorKind, GridError
+from controlplane.lib.preconditions import IfMatchMissing, if_match
 from controlplane.lib.problems import CONTENT_TYPE, problem
 from monitoring import senders
 from monitoring.api import noticing, pushed, schemas
@@ -29,13 +29,6 @@ from monitoring.formats import otlp_protobuf, remote_write
 from monitoring.formats.heads import HeadMemory
 
 _KEPT_HEADERS = ("Retry-After", "WWW-Authenticate")
-
-
-class IfMatchMissing(GridError):
-    """A change came without saying what it changes."""
-
-    code = "if-match-missing"
-    kind = ErrorKind.PRECONDITION_REQUIRED
 
 
 class AnyAccept(BaseContentNegotiation):
@@ -163,7 +156,7 @@ class MappingView(APIView):
     def put(self, request: Request, code: str) -> Response:
         """Replace a provider's mapping rules; for grid admins."""
         actor = require_actor(request.user, Permission.EDIT_INVENTORY)
-        version = request.headers.get("If-Match", "").strip().strip('"')
+        version = if_match(request, "mapping")
         if not (version.isascii() and version.isdigit()):
             raise IfMatchMissing('Send If-Match: "<version>" of the mapping that you looked at.')
         wanted = MappingIn(data=request.data)

@@ -14,7 +14,8 @@ from controlplane.auth.authentication import actor_of
 from controlplane.auth.permissions import NotAllowed
 from controlplane.auth.roles import Actor, Permission
 from controlplane.lib import clock
-from scheduling.api.shared import IF_MATCH, if_match, request_key
+from controlplane.lib.preconditions import if_match
+from scheduling.api.shared import IF_MATCH, request_key
 from scheduling.models import CarbonCapRow, MaintenanceWindow, QuotaRow
 from scheduling.selectors.limits import pool_rows, region_rows, site_rows
 from scheduling.services import limits
@@ -126,7 +127,7 @@ class LimitDetail(_Limits):
     def put(self, request: Request, limit_id: int) -> Response:
         """Change it, if it is still at the version named in If-Match."""
         actor = _person(request)
-        version = if_match(request)
+        version = if_match(request, "limit")
         values = self.read_body(request)
         row = limits.change_limit(
             actor, self.model, limit_id, values, version=version, now=clock.now()
@@ -136,7 +137,7 @@ class LimitDetail(_Limits):
     def delete(self, request: Request, limit_id: int) -> Response:
         """Take it away, if it is still at the version named in If-Match."""
         actor = _person(request)
-        limits.remove_limit(actor, self.model, limit_id, version=if_match(request))
+        limits.remove_limit(actor, self.model, limit_id, version=if_match(request, "limit"))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

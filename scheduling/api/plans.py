@@ -14,7 +14,8 @@ from controlplane.auth.permissions import require_actor
 from controlplane.auth.roles import Permission
 from controlplane.lib import clock
 from controlplane.lib.errors import InvalidField
-from scheduling.api.shared import IF_MATCH, EmptySerializer, if_match, request_key
+from controlplane.lib.preconditions import if_match
+from scheduling.api.shared import IF_MATCH, EmptySerializer, request_key
 from scheduling.domain.lifecycle import PlanState
 from scheduling.domain.policy import RejectReason
 from scheduling.selectors import plans
@@ -69,7 +70,9 @@ class ProposePlan(APIView):
     def post(self, request: Request, plan_id: int) -> Response:
         """Propose a draft; the proposer cannot decide on it."""
         actor = require_actor(request.user, Permission.PROPOSE_PLAN)
-        consent.propose_plan(actor, plan_id, content_hash=if_match(request), now=clock.now())
+        consent.propose_plan(
+            actor, plan_id, content_hash=if_match(request, "plan"), now=clock.now()
+        )
         return _plan_response(plan_id)
 
 
@@ -85,7 +88,7 @@ class ApprovePlan(APIView):
         consent.approve_plan(
             actor,
             plan_id,
-            content_hash=if_match(request),
+            content_hash=if_match(request, "plan"),
             now=clock.now(),
             comment=body.validated_data["comment"],
         )
@@ -104,7 +107,7 @@ class RejectPlan(APIView):
         consent.reject_plan(
             actor,
             plan_id,
-            content_hash=if_match(request),
+            content_hash=if_match(request, "plan"),
             now=clock.now(),
             reason_code=body.validated_data["reason_code"],
             comment=body.validated_data["comment"],
@@ -119,7 +122,8 @@ class CancelPlan(APIView):
     def post(self, request: Request, plan_id: int) -> Response:
         """Cancel a plan that has not begun."""
         actor = require_actor(request.user, Permission.PROPOSE_PLAN)
-        consent.cancel_plan(actor, plan_id, content_hash=if_match(request), now=clock.now())
+        seen = if_match(request, "plan")
+        consent.cancel_plan(actor, plan_id, content_hash=seen, now=clock.now())
         return _plan_response(plan_id)
 
 
