@@ -1,14 +1,19 @@
 """Turns maintenance windows and carbon caps into the arrays that the planner takes."""
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from monitoring.domain.inventory import PoolInfo
+from scheduling.domain.availability import PoolLoad
 from scheduling.domain.planner.problem import BoolArray, CarbonCap, FloatArray, PoolFacts
 
 HOUR = dt.timedelta(hours=1)
+# a workload that came back from a move rests for so long before the next
+COOL_DOWN = dt.timedelta(hours=6)
 
 
 @dataclass(frozen=True)
@@ -84,3 +89,33 @@ def carbon_room(
                 used += emitted_kg.get(region, 0.0)
             caps.append(CarbonCap(region, day, max(0.0, most_kg - used)))
     return tuple(caps)
+
+
+def region_limits(
+    pools: Iterable[PoolInfo],
+    loads: Mapping[str, PoolLoad | None],
+    *,
+    share: float,
+    least_units: float,
+) -> tuple[dict[str, float], dict[str, float]]:
+    """This function will say how many units one plan may move out of and into each region.
+
+    Args:
+        pools: with their regions.
+        loads: what holds each pool; one that is unknown counts nothing.
+        share: of the region's load that may leave, and of its capacity that may come.
+        least_units: what may always move.
+
+    Returns:
+        Units per region out, and in.
+    """
+    out_of: dict[str, float] = defaultdict(float)
+    into: dict[str, float] = defaultdict(float)
+    for pool in pools:
+        load = loads[pool.code]
+        out_of[pool.region] += share * (load.allocated + load.queued) if load else 0.0
+        into[pool.region] += share * load.capacity if load else 0.0
+    return (
+        {region: max(least_units, units) for region, units in out_of.items()},
+        {region: max(least_units, units) for region, units in into.items()},
+    )

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import hashlib
-from collections import defaultdict
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from monitoring import selectors as grid
 from monitoring.domain.inventory import PoolInfo
 from scheduling.domain.availability import PoolLoad, left_for_guests, left_for_locals
 from scheduling.domain.lifecycle import PassageState
-from scheduling.domain.limits import closed_slots
+from scheduling.domain.limits import COOL_DOWN, closed_slots, region_limits
 from scheduling.domain.planner.problem import (
     BoolArray,
     FloatArray,
@@ -34,8 +33,6 @@ from scheduling.selectors import limits
 from scheduling.selectors.loads import passages_of_open_plans, pool_loads
 from scheduling.selectors.rules import Rules, rules_in_force
 from scheduling.selectors.tariffs import energy_prices, links_between
-
-COOL_DOWN = dt.timedelta(hours=6)
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,9 @@ def situation(
     upper = _demand_quantile(pools, loads, now, slots, risk_quantile)
     energy, carbon = energy_prices(pools, now, slots)
     egress, transfer = links_between(pools)
-    most_out, most_in = _region_limits(pools, loads, rules)
+    most_out, most_in = region_limits(
+        pools, loads, share=rules.max_region_share, least_units=rules.min_region_units
+    )
     facts = tuple(_facts(pool, loads) for pool in pools)
     problem = PlanningProblem(
         starts_at=now,
@@ -233,23 +232,6 @@ def allowed_places(
                 rulings[key] = ruling.is_allowed
             allowed[g, p] = rulings[key] and group.units <= pool.installed
     return allowed
-
-
-def _region_limits(
-    pools: tuple[PoolInfo, ...], loads: dict[str, PoolLoad | None], rules: Rules
-) -> tuple[dict[str, float], dict[str, float]]:
-    load_of: dict[str, float] = defaultdict(float)
-    capacity_of: dict[str, float] = defaultdict(float)
-    for pool in pools:
-        load = loads[pool.code]
-        if load is not None:
-            load_of[pool.region] += load.allocated + load.queued
-            capacity_of[pool.region] += load.capacity
-    regions = {pool.region for pool in pools}
-    share, least = rules.max_region_share, rules.min_region_units
-    most_out = {region: max(least, share * load_of[region]) for region in regions}
-    most_in = {region: max(least, share * capacity_of[region]) for region in regions}
-    return most_out, most_in
 
 
 def _hash(problem: PlanningProblem) -> str:
