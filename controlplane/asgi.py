@@ -18,13 +18,17 @@ django.setup(set_prefix=False)
 http_application = ThreadedHandler()
 
 from controlplane.auth.key_cache import known_keys  # noqa: E402
+from controlplane.short_way import ReadingDesk, ShortWay  # noqa: E402
 from dash_app.sockets import websocket_urlpatterns  # noqa: E402
+from monitoring.urls import short_reads  # noqa: E402
 from monitoring.watch import health  # noqa: E402
+
+desk = ReadingDesk({f"/api/v1/{path}": read for path, read in short_reads.items()})
 
 application = ProtocolTypeRouter(
     {
         "http": BodyGuard(
-            cast("Application", http_application),
+            ShortWay(cast("Application", http_application), desk),
             max_bytes=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
             keys=known_keys,
             gate=Gate(Limits(at_once=int(settings.INGEST_AT_ONCE))),

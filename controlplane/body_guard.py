@@ -142,7 +142,7 @@ class BodyGuard:
             return
         try:
             admitted = self._gate.admitted(provider, claimed, is_probe=is_probe)
-            await self._let_in(admitted, scope, receive, send)
+            await self._let_in(admitted, provider, scope, receive, send)
         except TurnedAway as turned:
             self._note_shed(provider, turned.why.value)
             await _refuse_shed(send, turned.why)
@@ -170,7 +170,12 @@ class BodyGuard:
             raise TurnedAway(Shed.DATABASE_AWAY) from None
 
     async def _let_in(
-        self, admitted: AbstractContextManager[None], scope: Scope, receive: Receive, send: Send
+        self,
+        admitted: AbstractContextManager[None],
+        provider: str,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> None:
         within_s = self._gate.limits.body_within_s
         with admitted:
@@ -179,7 +184,7 @@ class BodyGuard:
             except TimeoutError:
                 raise _Gone from None
             async with self._gate.turn():
-                await self._work(scope, body, receive, send)
+                await self._work(provider, scope, body, receive, send)
 
     async def _read(self, receive: Receive) -> bytes:
         parts: list[bytes] = []
@@ -195,11 +200,12 @@ class BodyGuard:
             has_more = message.get("more_body", False)
         return b"".join(parts)
 
-    async def _work(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+    async def _work(
+        self, provider: str, scope: Scope, body: bytes, receive: Receive, send: Send
+    ) -> None:
         """Answer in time even when the work does not end; its turn is held until it does."""
         unread = [body]
         has_started, is_over = False, False
-        breaker = self._gate.breaker
 
         async def replayed() -> Message:
             if unread:
@@ -212,7 +218,7 @@ class BodyGuard:
                 return
             if message["type"] == "http.response.start":
                 has_started = True
-                breaker.note(time.monotonic(), is_away=message["status"] == 503)
+                self._note_database(provider, is_away=message["status"] == 503)
             await send(message)
 
         work = asyncio.ensure_future(self._application(scope, replayed, watched))
@@ -220,11 +226,17 @@ class BodyGuard:
             done, _ = await asyncio.wait({work}, timeout=self._gate.limits.answer_within_s)
             if not done and not has_started:
                 is_over = True
-                breaker.note(time.monotonic(), is_away=True)
+                self._note_database(provider, is_away=True)
                 await _refuse_shed(send, Shed.DATABASE_AWAY)
         finally:
             # a cancelled sender must not leave its work behind unseen
             await work
+
+    def _note_database(self, provider: str, *, is_away: bool) -> None:
+        """Take down how a push found the database; one that it left without an answer is shed."""
+        self._gate.breaker.note(time.monotonic(), is_away=is_away)
+        if is_away:
+            self._note_shed(provider, Shed.DATABASE_AWAY.value)
 
     async def _refuse_size(self, send: Send) -> None:
         detail = f"A body may have at most {self._max_bytes} bytes; send several."

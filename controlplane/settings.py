@@ -64,6 +64,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "controlplane.outage.OutageMiddleware",
 ]
 TEMPLATES = [
     {
@@ -89,11 +90,19 @@ DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
     "connect_timeout": 2,
     "application_name": "tiaodu",
+    # statements whose values travel apart, those of telemetry, are planned once a connection
+    "prepare_threshold": 5,
     "options": "-c lock_timeout=5s -c idle_in_transaction_session_timeout=60s",
 }
 if env_flag("TIAODU_DB_POOL"):
     # a page asks several small questions at once: reconnecting would cost more than they do
-    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 8, "timeout": 2}
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": 1,
+        "max_size": 12,
+        "timeout": 2,
+        # else a pool that found the database away rests longer and longer when it is back
+        "reconnect_timeout": 1,
+    }
     # a page or a push that takes this long helps nobody, and holds a connection
     DATABASES["default"]["OPTIONS"]["options"] += " -c statement_timeout=15s"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -76,6 +76,28 @@ def _say_forecast(name: Words, detail: Mapping[str, Any]) -> Words:
     )
 
 
+def _say_clock(name: Words, detail: Mapping[str, Any]) -> Words:
+    skew_s = detail.get("skew_s")
+    if not isinstance(skew_s, int | float):
+        return f"{name[0]} 的时钟有偏差", f"The clock of {name[1]} is off"
+    off = f"{abs(skew_s):,.0f}"
+    if skew_s > 0:
+        return f"{name[0]} 的时钟快 {off} 秒", f"The clock of {name[1]} is {off} s ahead"
+    return (
+        f"{name[0]} 的时钟慢 {off} 秒，或上报迟到",
+        f"The clock of {name[1]} is {off} s behind, or it sends late",
+    )
+
+
+def _say_suspect(name: Words, detail: Mapping[str, Any]) -> Words:
+    share = detail.get("value")
+    part = f"{share:.0%}" if isinstance(share, int | float) else ""
+    return (
+        f"{name[0]} {part}的资源池数据存疑，规划不采用",
+        f"{name[1]}: data of {part or 'some'} of its pools is suspect and not planned on",
+    )
+
+
 def _say_watchdog(_name: Words, _detail: Mapping[str, Any]) -> Words:
     return "告警链路正常", "Alerting works"
 
@@ -99,5 +121,7 @@ _SAY: Mapping[str, Callable[[Words, Mapping[str, Any]], Words]] = {
     "PROVIDER_SILENT": _say_silence,
     "CAPACITY_SHORTAGE": _say_shortage,
     "FORECAST_SHORTAGE": _say_forecast,
+    "PROVIDER_CLOCK_OFF": _say_clock,
+    "READINGS_SUSPECT": _say_suspect,
     "WATCHDOG": _say_watchdog,
 }

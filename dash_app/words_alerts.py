@@ -78,6 +78,8 @@ ALERT_WORDS: dict[str, tuple[str, str]] = {
     "al_name_PROVIDER_SILENT": ("供应方失联", "Provider silent"),
     "al_name_CAPACITY_SHORTAGE": ("容量不足", "Capacity shortage"),
     "al_name_FORECAST_SHORTAGE": ("预测短缺", "Forecast shortage"),
+    "al_name_PROVIDER_CLOCK_OFF": ("时钟偏差", "Clock off"),
+    "al_name_READINGS_SUSPECT": ("数据存疑", "Suspect readings"),
     "al_name_WATCHDOG": ("告警自检", "Watchdog"),
     "al_target": ("名称", "Name"),
     "al_url": ("地址", "Address"),

@@ -33,6 +33,8 @@ PROVIDER_WORDS: dict[str, tuple[str, str]] = {
     ),
     "pv_aside_pools": ("{n} 个资源池现在不可用于规划", "pools not planned on now: {n}"),
     "pv_pools_n": ("{n} 个资源池", "pools: {n}"),
+    "pv_alert_FIRING": ("告警中，自", "alert since"),
+    "pv_alert_PENDING": ("观察中，自", "watched since"),
     "pv_account": ("收支", "Account"),
     "pv_account_note": (
         "收到 = 入库 + 重复 + 冲突 + 拒收 + 分流",

@@ -36,5 +36,6 @@ def keep_partitions() -> None:
         made, dropped = services.keep_partitions(clock.now())
         services.pack_past_days(clock.now())
         services.forget_alerts(clock.now())
+        services.forget_exemplars(clock.now())
     if made or dropped:
         logger.info("partitions.kept", extra={"made": made, "dropped": dropped})

@@ -1,8 +1,11 @@
 """Monitoring's routes below /api/v1/."""
 
+from collections.abc import Mapping
+
 from django.urls import path
 
-from monitoring.api import alerts, check, history, provider, reads, senders, series, telemetry
+from controlplane.auth.questions import Read
+from monitoring.api import alerts, bulk, check, history, provider, reads, senders, series, telemetry
 
 urlpatterns = [
     path("telemetry/newest", history.NewestView.as_view(), name="telemetry-newest"),
@@ -65,3 +68,10 @@ urlpatterns = [
     path("webhooks", alerts.WebhooksView.as_view(), name="webhooks"),
     path("webhooks/<int:target_id>", alerts.WebhookView.as_view(), name="webhook"),
 ]
+
+# plain reads that need not go through Django's chain; each has its view above all the same
+short_reads: Mapping[str, Read] = {
+    "telemetry/newest": bulk.newest,
+    "telemetry/samples": bulk.samples,
+    "telemetry/hours": bulk.hours,
+}

@@ -56,7 +56,7 @@ def _flush_reaches_guarded_tables() -> Iterator[None]:
         )
         with connection.cursor() as cursor:
             cursor.execute(f"ALTER TABLE gridauth_auditentry ENABLE TRIGGER {_AUDIT_TRIGGER}")
-            cursor.execute("TRUNCATE monitoring_sample, monitoring_pointblock")
+            cursor.execute("TRUNCATE monitoring_sampleblock, monitoring_pointblock")
 
     patch = pytest.MonkeyPatch()
     patch.setattr(TransactionTestCase, "_fixture_teardown", fixture_teardown)

@@ -10,7 +10,29 @@ _TYPES = {
     "int64": descriptor_pb2.FieldDescriptorProto.TYPE_INT64,
     "uint64": descriptor_pb2.FieldDescriptorProto.TYPE_UINT64,
     "uint32": descriptor_pb2.FieldDescriptorProto.TYPE_UINT32,
+    "sint32": descriptor_pb2.FieldDescriptorProto.TYPE_SINT32,
+    "sint64": descriptor_pb2.FieldDescriptorProto.TYPE_SINT64,
     "string": descriptor_pb2.FieldDescriptorProto.TYPE_STRING,
+}
+_HISTOGRAM = {
+    "Span": [("offset", 1, "sint32", False), ("length", 2, "uint32", False)],
+    "Histogram": [
+        ("count", 1, "uint64", False),
+        ("count_float", 2, "double", False),
+        ("sum", 3, "double", False),
+        ("schema", 4, "sint32", False),
+        ("zero_threshold", 5, "double", False),
+        ("zero_count", 6, "uint64", False),
+        ("zero_count_float", 7, "double", False),
+        ("negative_spans", 8, "Span", True),
+        ("negative_deltas", 9, "sint64", True),
+        ("negative_counts", 10, "double", True),
+        ("positive_spans", 11, "Span", True),
+        ("positive_deltas", 12, "sint64", True),
+        ("positive_counts", 13, "double", True),
+        ("timestamp", 15, "int64", False),
+        ("custom_values", 16, "double", True),
+    ],
 }
 # message -> (field, number, type, repeated); the specifications' own numbers
 _V1 = {
@@ -23,8 +45,12 @@ _V1 = {
     ],
     "Label": [("name", 1, "string", False), ("value", 2, "string", False)],
     "Sample": [("value", 1, "double", False), ("timestamp", 2, "int64", False)],
-    "Exemplar": [("labels", 1, "Label", True), ("value", 2, "double", False)],
-    "Histogram": [("count", 1, "uint64", False), ("sum", 3, "double", False)],
+    "Exemplar": [
+        ("labels", 1, "Label", True),
+        ("value", 2, "double", False),
+        ("timestamp", 3, "int64", False),
+    ],
+    **_HISTOGRAM,
     "Metadata": [("type", 1, "uint32", False), ("metric_family_name", 2, "string", False)],
 }
 _V2 = {
@@ -41,8 +67,12 @@ _V2 = {
         ("timestamp", 2, "int64", False),
         ("start_timestamp", 3, "int64", False),
     ],
-    "Exemplar": [("labels_refs", 1, "uint32", True), ("value", 2, "double", False)],
-    "Histogram": [("count", 1, "uint64", False), ("sum", 3, "double", False)],
+    "Exemplar": [
+        ("labels_refs", 1, "uint32", True),
+        ("value", 2, "double", False),
+        ("timestamp", 3, "int64", False),
+    ],
+    **_HISTOGRAM,
     "Metadata": [("type", 1, "uint32", False), ("help_ref", 3, "uint32", False)],
 }
 

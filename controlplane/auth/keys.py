@@ -127,7 +127,7 @@ def add_key(
         provider_code=provider_code,
         label=label,
         hint=key[: len(PREFIX) + 4],
-        key_hash=_digest(key),
+        key_hash=digest_of(key),
         created_at=now,
         expires_at=now + min(life, MAX_LIFE),
         request_key=mark,
@@ -145,7 +145,7 @@ def live_key(key: str) -> ProviderKey | None:
     if not key.startswith(PREFIX) or _checksum(body) != checksum:
         return None
     now = clock.wall_now()
-    found = ProviderKey.objects.filter(_is_live(now), key_hash=_digest(key)).first()
+    found = ProviderKey.objects.filter(_is_live(now), key_hash=digest_of(key)).first()
     if found is None:
         return None
     if found.last_used_at is None or now - found.last_used_at > _USE_RESOLUTION:
@@ -230,7 +230,8 @@ def _view(row: ProviderKey, now: dt.datetime) -> KeyView:
     )
 
 
-def _digest(key: str) -> bytes:
+def digest_of(key: str) -> bytes:
+    """Return what is stored of a key."""
     # 192 random bits need no slow hash (ASVS 6.5.2)
     return hashlib.sha256(key.encode()).digest()
 

@@ -38,6 +38,14 @@
         notGood ? text("pv_aside_pools", { n: notGood }) : text("pv_aside_hint"), notGood ? "warn" : ""));
   }
 
+  function alerts(found) {
+    if (!found.length) return "";
+    return element("ul", { class: "pv-alerts" }, found.map((alert) =>
+      element("li", { class: "pv-alert pv-alert-" + alert.severity },
+        element("b", {}, t.words(alert, "summary") || alert.kind), " ",
+        element("span", { class: "muted" }, text("pv_alert_" + alert.state) + " · " + t.dateTime(Date.parse(alert.fired_at || alert.pending_at))))));
+  }
+
   function account(tally) {
     const bar = element("div", { class: "pv-bar", "aria-hidden": "true" },
       PARTS.filter((part) => tally[part]).map((part) => {
@@ -118,6 +126,7 @@
   function draw(status) {
     return [
       element("h3", { class: "pv-name" }, t.name({ zh: status.name_zh, en: status.name_en }), " ", element("small", {}, status.provider)),
+      alerts(status.alerts),
       facts(status),
       element("div", { class: "pv-pair" },
         panel(text("pv_account"), text("pv_account_note"), "", account(status.tally)),

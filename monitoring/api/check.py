@@ -167,7 +167,7 @@ def _read_points(request: HttpRequest, kind: str) -> Points:
 def _check_batch(request: HttpRequest, code: str, now: dt.datetime) -> tuple[DryRun, IntArray]:
     batch = pushed.read_batch(request)
     window = live_window(now, rate=settings.GRID_CLOCK.rate)
-    verdict = judge(batch, pools=ingest.terms_of(code), window=window)
+    verdict = judge(batch, pools=ingest.terms_of(code).by_code, window=window)
     return run_samples(batch, profiles.weigh_only(verdict)), batch.measured_us
 
 

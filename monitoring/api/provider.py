@@ -240,11 +240,25 @@ def shape_standing(standing: selectors.Standing, now: dt.datetime) -> dict[str, 
         "refusals": list(standing.refusals),
         "quality": dict(standing.rules),
         "set_aside": asdict(standing.set_aside),
+        "alerts": [_shape_alert(alert) for alert in standing.alerts],
         "mapping": {
             "version": standing.mapping_version,
             "changed_at": standing.mapping_changed_at,
         },
         "pools": [{"pool": reading.pool, **pool_load(reading)} for reading in standing.pools],
+    }
+
+
+def _shape_alert(alert: selectors.AlertView) -> dict[str, Any]:
+    return {
+        "kind": alert.kind,
+        "severity": alert.severity,
+        "scope": alert.scope,
+        "state": alert.state,
+        "pending_at": alert.pending_at,
+        "fired_at": alert.fired_at,
+        "summary_zh": alert.annotations.get("summary_zh", ""),
+        "summary_en": alert.annotations.get("summary_en", ""),
     }
 
 

@@ -6,6 +6,7 @@ from drf_spectacular.utils import OpenApiExample
 from rest_framework import serializers
 
 from monitoring.api.schemas import OwnPoolOut, TallyOut
+from monitoring.domain.alerts import AlertState, Severity
 from monitoring.domain.skew import ClockState
 
 
@@ -35,6 +36,19 @@ class SetAsideOut(serializers.Serializer[Any]):
     set_aside = serializers.IntegerField(help_text="those of them that are not good")
     capacity = serializers.FloatField(help_text="claimed now by pools that are not good")
     pools = serializers.IntegerField(help_text="not good now, silent ones among them")
+
+
+class OwnAlertOut(serializers.Serializer[Any]):
+    """An alert about the provider or one of its pools."""
+
+    kind = serializers.CharField()
+    severity = serializers.ChoiceField(choices=[severity.value for severity in Severity])
+    scope = serializers.CharField(help_text="provider:code or pool:code")
+    state = serializers.ChoiceField(choices=[AlertState.PENDING.value, AlertState.FIRING.value])
+    pending_at = serializers.DateTimeField()
+    fired_at = serializers.DateTimeField(allow_null=True)
+    summary_zh = serializers.CharField(allow_blank=True)
+    summary_en = serializers.CharField(allow_blank=True)
 
 
 class MappingStateOut(serializers.Serializer[Any]):
@@ -71,6 +85,7 @@ class StandingOut(serializers.Serializer[Any]):
         child=serializers.IntegerField(), help_text="pools that a rule makes less than good now"
     )
     set_aside = SetAsideOut()
+    alerts = OwnAlertOut(many=True)
     mapping = MappingStateOut()
     pools = OwnPoolOut(many=True)
 

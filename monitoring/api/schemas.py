@@ -68,6 +68,57 @@ class ReportProblemOut(ProblemOut, ReportOut):
     """A problem with the account of the batch in it; absent when the body was no batch."""
 
 
+class PointErrorOut(serializers.Serializer[Any]):
+    """Why one of the sender's items was not stored."""
+
+    index = serializers.IntegerField()
+    series = serializers.CharField(allow_blank=True, help_text="metric name")
+    code = serializers.CharField()
+    reason = serializers.CharField()
+
+
+class PointProblemOut(ProblemOut):
+    """A problem with the account of a write request in it; absent when the body was none."""
+
+    received = serializers.IntegerField(required=False)
+    accepted = serializers.IntegerField(required=False)
+    duplicate = serializers.IntegerField(required=False)
+    conflict = serializers.IntegerField(required=False)
+    rejected = serializers.IntegerField(required=False)
+    samples_written = serializers.IntegerField(required=False)
+    histograms_written = serializers.IntegerField(required=False)
+    exemplars_written = serializers.IntegerField(required=False)
+    errors = PointErrorOut(  # type: ignore[assignment]
+        many=True, required=False, help_text="the first 100"
+    )
+    errors_total = serializers.IntegerField(required=False)
+
+
+class OtlpIn(serializers.Serializer[Any]):
+    """An ExportMetricsServiceRequest in JSON."""
+
+    resourceMetrics = serializers.ListField(child=serializers.DictField())  # noqa: N815
+
+
+class OtlpPartialOut(serializers.Serializer[Any]):
+    """What was refused."""
+
+    rejectedDataPoints = serializers.CharField(help_text="a number, as text")  # noqa: N815
+    errorMessage = serializers.CharField()  # noqa: N815
+
+
+class OtlpOut(serializers.Serializer[Any]):
+    """An ExportMetricsServiceResponse; empty when everything is stored."""
+
+    partialSuccess = OtlpPartialOut(required=False)  # noqa: N815
+
+
+class OtlpStatusOut(serializers.Serializer[Any]):
+    """A google.rpc.Status."""
+
+    message = serializers.CharField()
+
+
 class LoadOut(serializers.Serializer[Any]):
     """Supply and demand now; null = unknown, never zero."""
 

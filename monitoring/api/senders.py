@@ -20,7 +20,7 @@ from controlplane.lib import clock
 from controlplane.lib.preconditions import IfMatchMissing, if_match
 from controlplane.lib.problems import CONTENT_TYPE, problem
 from monitoring import senders
-from monitoring.api import noticing, pushed, schemas
+from monitoring.api import noticing, pushed, schemas, sender_examples
 from monitoring.api.pushed import JSON, PROTOBUF
 from monitoring.domain.mapping import write_rules
 from monitoring.domain.points import PointReport, Points
@@ -60,11 +60,21 @@ class RemoteWriteView(APIView):
         summary="Push by Prometheus remote-write",
         description=(
             "Remote-write 1.0 and 2.0, snappy block format. 204: every sample is stored. 400: what "
-            "was refused must not be sent again, the rest is stored. Native histograms are "
-            "refused; exemplars and metadata are passed over."
+            "was refused must not be sent again, the rest is stored. Native histograms are kept "
+            "as classic ones, the newest exemplars of each series too; metadata is passed over."
         ),
+        parameters=sender_examples.WRITE_HEADERS,
         request={PROTOBUF: bytes},
-        responses={204: None, (400, CONTENT_TYPE): schemas.ProblemOut},
+        responses={
+            204: None,
+            (400, CONTENT_TYPE): schemas.PointProblemOut,
+            (401, CONTENT_TYPE): schemas.ProblemOut,
+            (413, CONTENT_TYPE): schemas.ProblemOut,
+            (415, CONTENT_TYPE): schemas.ProblemOut,
+            (429, CONTENT_TYPE): schemas.ProblemOut,
+            (503, CONTENT_TYPE): schemas.ProblemOut,
+        },
+        examples=sender_examples.WRITE_EXAMPLES,
     )
     def post(self, request: Request) -> HttpResponse:
         """Store one write request."""
@@ -90,8 +100,14 @@ class OtlpMetricsView(APIView):
             "ExportMetricsServiceRequest in protobuf or JSON, plain or gzip. 200 with "
             "partial_success when data points were refused: they must not be sent again."
         ),
-        request={PROTOBUF: bytes, JSON: dict},
-        responses={(200, JSON): dict, (400, JSON): dict},
+        parameters=sender_examples.OTLP_HEADERS,
+        request={PROTOBUF: bytes, JSON: schemas.OtlpIn},
+        responses={
+            (200, JSON): schemas.OtlpOut,
+            (200, PROTOBUF): bytes,
+            **{(status, JSON): schemas.OtlpStatusOut for status in (400, 401, 413, 415, 429, 503)},
+        },
+        examples=sender_examples.OTLP_EXAMPLES,
     )
     def post(self, request: Request) -> HttpResponse:
         """Store one export request."""
@@ -185,7 +201,11 @@ def _take(points: Points, provider_code: str, heads: HeadMemory | None = None) -
 def _answer_write(report: PointReport, message: remote_write.Message) -> HttpResponse:
     headers = {}
     if message is remote_write.Message.V2:
-        written = {"Samples": report.samples_written, "Histograms": 0, "Exemplars": 0}
+        written = {
+            "Samples": report.samples_written,
+            "Histograms": report.histograms_written,
+            "Exemplars": report.exemplars_written,
+        }
         headers = {
             f"X-Prometheus-Remote-Write-{what}-Written": str(count)
             for what, count in written.items()

@@ -18,7 +18,13 @@ from monitoring.api import schemas
 from monitoring.api.provider import IsProviderOrViewer, own_provider
 from monitoring.domain.columns import parse_time
 from monitoring.domain.samples import moment_of
-from monitoring.selectors.pushed import MAX_SERIES_LISTED, find_series, points_of, series_of_id
+from monitoring.selectors.pushed import (
+    MAX_SERIES_LISTED,
+    exemplars_of,
+    find_series,
+    points_of,
+    series_of_id,
+)
 
 _HOUR = dt.timedelta(hours=1)
 _MAX_SPAN = dt.timedelta(days=1)
@@ -41,12 +47,21 @@ class SeriesListOut(serializers.Serializer[Any]):
     next_after = serializers.IntegerField(allow_null=True)
 
 
+class ExemplarOut(serializers.Serializer[Any]):
+    """A value, and what it was an example of."""
+
+    measured_at = serializers.DateTimeField()
+    value = serializers.FloatField(allow_null=True)
+    labels = serializers.DictField(child=serializers.CharField())
+
+
 class SeriesPointsOut(serializers.Serializer[Any]):
     """The points of one series as columns; a value is null where it is not finite."""
 
     id = serializers.IntegerField()
     measured_at = serializers.ListField(child=serializers.DateTimeField())
     value = serializers.ListField(child=serializers.FloatField(allow_null=True))
+    exemplars = ExemplarOut(many=True, help_text="newest first; a series keeps its newest ten")
 
 
 class SeriesListView(APIView):
@@ -113,9 +128,21 @@ class SeriesPointsView(APIView):
             {
                 "id": series_id,
                 "measured_at": [moment_of(us) for us in points.measured_us.tolist()],
-                "value": [v if math.isfinite(v) else None for v in points.value.tolist()],
+                "value": [_finite(value) for value in points.value.tolist()],
+                "exemplars": [
+                    {
+                        "measured_at": moment_of(measured_us),
+                        "value": _finite(value),
+                        "labels": dict(labels),
+                    }
+                    for measured_us, value, labels in exemplars_of(series_id, since, until)
+                ],
             }
         )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _label(text: str) -> tuple[str, str]:

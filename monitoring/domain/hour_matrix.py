@@ -123,6 +123,65 @@ def means(matrix: HourMatrix, measure: str) -> FloatArray:
     return found
 
 
+def day_means(packed: Mapping[str, bytes], measure: str) -> FloatArray:
+    """Return a measure's hourly means of one day of k pools.
+
+    Args:
+        packed: name of a column to its values, as `pack_day` packs them.
+        measure: one of `MEASURES`.
+
+    Returns:
+        (k, 24) float64; NaN where nothing was reported.
+    """
+    columns = {
+        name: np.frombuffer(values, "<f8").reshape(-1, DAY_HOURS) for name, values in packed.items()
+    }
+    return means(HourMatrix(np.zeros(0, np.int64), 0, columns), measure)
+
+
+@dataclass(frozen=True)
+class GroupTotals:
+    """Means of pools added up by group: (g, T) float64 totals, and how many went into each."""
+
+    totals: FloatArray
+    known: FloatArray
+
+    @classmethod
+    def empty(cls, groups: int, steps: int) -> "GroupTotals":
+        """Return totals of nothing."""
+        return cls(np.zeros((groups, steps)), np.zeros((groups, steps)))
+
+    def add(self, more: "GroupTotals", start: int) -> None:
+        """Add the totals of some steps, from `start` on."""
+        steps = slice(start, start + more.totals.shape[1])
+        self.totals[:, steps] += more.totals
+        self.known[:, steps] += more.known
+
+    def finish(self, *, adds_up: bool) -> FloatArray:
+        """Return the sum or the mean of each group: (g, T); NaN where no row is known."""
+        found: FloatArray = np.full(self.totals.shape, np.nan)
+        divisor = np.ones_like(self.known) if adds_up else self.known
+        np.divide(self.totals, divisor, out=found, where=self.known > 0)
+        return found
+
+
+def group_totals(values: FloatArray, group: IntArray, groups: int) -> GroupTotals:
+    """Return the known values of each group's rows added up.
+
+    Args:
+        values: (p, T) float64; NaN = unknown.
+        group: (p,) int64, the group of each row.
+        groups: how many groups there are, g.
+    """
+    found = GroupTotals.empty(groups, values.shape[1])
+    for number in np.unique(group).tolist():
+        rows = values[group == number]
+        is_known = ~np.isnan(rows)
+        found.known[number] = is_known.sum(axis=0)
+        found.totals[number] = np.where(is_known, rows, 0.0).sum(axis=0)
+    return found
+
+
 def over_groups(values: FloatArray, group: IntArray, *, groups: int, adds_up: bool) -> FloatArray:
     """Return the sum or the mean of the known values of each group's rows.
 
@@ -135,14 +194,4 @@ def over_groups(values: FloatArray, group: IntArray, *, groups: int, adds_up: bo
     Returns:
         (g, T) float64; NaN where no row of the group is known.
     """
-    totals = np.zeros((groups, values.shape[1]))
-    known = np.zeros((groups, values.shape[1]))
-    for number in range(groups):
-        rows = values[group == number]
-        is_known = ~np.isnan(rows)
-        known[number] = is_known.sum(axis=0)
-        totals[number] = np.where(is_known, rows, 0.0).sum(axis=0)
-    found: FloatArray = np.full(totals.shape, np.nan)
-    divisor = np.ones_like(known) if adds_up else known
-    np.divide(totals, divisor, out=found, where=known > 0)
-    return found
+    return group_totals(values, group, groups).finish(adds_up=adds_up)

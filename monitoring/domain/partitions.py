@@ -4,7 +4,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 WEEK = dt.timedelta(days=7)
-SAMPLE_TABLE = "monitoring_sample"
+SAMPLE_TABLE = "monitoring_sampleblock"
 POINT_TABLE = "monitoring_pointblock"
 # a Monday
 _ORIGIN = dt.datetime(1970, 1, 5, tzinfo=dt.UTC)
@@ -36,7 +36,7 @@ def partitions_between(since: dt.datetime, until: dt.datetime) -> list[Partition
 
     >>> monday = dt.datetime(2023, 5, 22, tzinfo=dt.UTC)
     >>> [part.name for part in partitions_between(monday, monday + WEEK)]
-    ['monitoring_sample_20230522']
+    ['monitoring_sampleblock_20230522']
     """
     start = _ORIGIN + (since - _ORIGIN) // WEEK * WEEK
     found = []

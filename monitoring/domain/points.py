@@ -20,6 +20,8 @@ NAME_LABEL = "__name__"
 MAX_LABELS = 64
 MAX_NAME_CHARS = 256
 MAX_VALUE_CHARS = 4096
+# as OpenMetrics has it
+MAX_EXEMPLAR_CHARS = 128
 MAX_ERRORS_LISTED = 100
 NO_FAULT = -1
 
@@ -48,7 +50,7 @@ WORDS: Mapping[PointFault, str] = {
     PointFault.BAD_LABELS: "a label is empty, repeated, too long or not clean text",
     PointFault.TOO_MANY_LABELS: f"a series has at most {MAX_LABELS} labels",
     PointFault.MIXED_SERIES: "one series holds samples or histograms, not both",
-    PointFault.HISTOGRAM: "native and exponential histograms are not stored here",
+    PointFault.HISTOGRAM: "the scale of the histogram's buckets is none that is known here",
     PointFault.BAD_BUCKETS: "the buckets are too many, not in order, or do not add up to the count",
     PointFault.BAD_TIME: "the point has no time that can be read",
     PointFault.NO_VALUE: "the point has no value",
@@ -58,6 +60,23 @@ WORDS: Mapping[PointFault, str] = {
     PointFault.SERIES_LIMIT: "you have as many series as you may; ask for more, or send fewer",
     PointFault.CONFLICT: "another value is stored for this series and time; the first one stays",
 }
+
+
+@dataclass(frozen=True)
+class Exemplar:
+    """A value of a series, and what it was an example of: mostly a trace.
+
+    Attributes:
+        series: position in the series that came with it.
+        measured_us: microseconds since 1970 UTC.
+        value: any number.
+        labels: sorted by name, `MAX_EXEMPLAR_CHARS` characters in all at most.
+    """
+
+    series: int
+    measured_us: int
+    value: float
+    labels: Labels
 
 
 @dataclass(frozen=True)
@@ -72,8 +91,8 @@ class Points:
         fault: (n,) int16, position in `FAULTS`, or `NO_FAULT`.
         origin: (n,) int64, the sender's own item that a point came from: one OTLP histogram point
             makes two points here, a sample of remote-write one.
-        is_histogram: (n,) bool, whether it stands for a native histogram.
-        skipped_exemplars: exemplars that came along; they are not stored.
+        is_histogram: (n,) bool, whether it was made of a native histogram.
+        exemplars: those that came along and can be kept.
         spelling: (k,) int64, the number under which the decoder remembers the spelling of each
             series, -1 for none; None when nothing is remembered.
     """
@@ -85,7 +104,7 @@ class Points:
     fault: CodeArray
     origin: IntArray
     is_histogram: BoolArray
-    skipped_exemplars: int = 0
+    exemplars: Sequence["Exemplar"] = ()
     spelling: IntArray | None = None
 
     def __len__(self) -> int:
@@ -136,6 +155,8 @@ class PointReport:
     rejected: int
     samples_written: int
     errors_total: int
+    histograms_written: int = 0
+    exemplars_written: int = 0
     errors: tuple[PointError, ...] = ()
     rejected_by_reason: Mapping[str, int] = field(default_factory=dict)
 
@@ -212,6 +233,7 @@ def report_on(points: Points, fault: CodeArray, accepted: BoolArray) -> PointRep
         conflict=conflict,
         rejected=len(bad) - conflict,
         samples_written=int(((fault == NO_FAULT) & ~points.is_histogram).sum()),
+        histograms_written=int((points.is_histogram[first] & (worst == NO_FAULT)).sum()),
         errors_total=len(bad),
         errors=tuple(
             _error(points, int(items[item]), int(first[item]), FAULTS[int(worst[item])])

@@ -148,6 +148,31 @@ class PoolTerms:
     contract: float
 
 
+class PoolTable(dict[str, PoolTerms]):
+    """Terms of pools by their codes, which is not changed; a sender names the same ones each time.
+
+    What was looked up for a list of codes is kept for the last few lists.
+    """
+
+    _MOST_LISTS = 8
+
+    def __init__(self, terms: Mapping[str, PoolTerms]) -> None:
+        super().__init__(terms)
+        self._known: dict[tuple[str, ...], tuple[IntArray, FloatArray]] = {}
+
+    def columns_of(self, codes: tuple[str, ...]) -> tuple[IntArray, FloatArray]:
+        """Return the keys and the contracts of pools, and behind them those of nobody's."""
+        found = self._known.get(codes)
+        if found is None:
+            terms = [*(self.get(code, _NOBODYS) for code in codes), _NOBODYS]
+            pool_id = np.fromiter((term.pool_id for term in terms), np.int64, len(terms))
+            contract = np.fromiter((term.contract for term in terms), np.float64, len(terms))
+            found = pool_id, contract
+            known = dict(list(self._known.items())[1 - self._MOST_LISTS :])
+            self._known = {**known, codes: found}
+        return found
+
+
 @dataclass(frozen=True)
 class Verdict:
     """A judged batch of n samples, m of which are taken.
@@ -203,10 +228,10 @@ def judge(batch: Batch, *, pools: Mapping[str, PoolTerms], window: Window) -> Ve
         The samples taken, with their quality, and the first fault of each of the others.
     """
     fault, fault_field = batch.fault.copy(), batch.fault_field.copy()
-    # one look-up for each pool that is named; the last entry is for the unreadable (-1)
-    terms = [*(pools.get(code, _NOBODYS) for code in batch.pools), _NOBODYS]
-    pool_id = np.fromiter((term.pool_id for term in terms), np.int64, len(terms))[batch.pool_ref]
-    contract = np.fromiter((term.contract for term in terms), np.float64, len(terms))
+    table = pools if isinstance(pools, PoolTable) else PoolTable(pools)
+    # the last entry is for the unreadable (-1)
+    key_of, contract = table.columns_of(batch.pools)
+    pool_id = key_of[batch.pool_ref]
     is_unknown = pool_id == _NOBODYS.pool_id
     _blame(fault, fault_field, is_unknown, Reason.UNKNOWN_POOL, "pool")
     too_old = batch.measured_us < to_us(window.oldest)
@@ -215,6 +240,10 @@ def judge(batch: Batch, *, pools: Mapping[str, PoolTerms], window: Window) -> Ve
     _blame(fault, fault_field, too_new, Reason.IN_THE_FUTURE, "measured_at")
     for field in FIELDS:
         column = batch.values[field.name]
+        # almost always every value is there and fine, and one look says so
+        lowest = -LARGEST if field.may_be_negative else 0.0
+        if ((column >= lowest) & (column <= LARGEST)).all():
+            continue
         if field.is_required:
             _blame(fault, fault_field, np.isnan(column), Reason.MISSING, field.name)
         if not field.may_be_negative:
@@ -296,13 +325,30 @@ def first_of_each(pool_id: IntArray, measured_us: IntArray) -> tuple[IntArray, I
         (k,) positions of the first sample of each key, sorted by pool and time, and
         (m,) for each sample the position in that list of the first one with its key.
     """
-    order = _order_of(pool_id, measured_us)
+    order = order_of(pool_id, measured_us)
     pool_sorted, time_sorted = pool_id[order], measured_us[order]
     is_first = np.ones(len(order), bool)
     is_first[1:] = (pool_sorted[1:] != pool_sorted[:-1]) | (time_sorted[1:] != time_sorted[:-1])
     group = np.empty(len(order), np.int64)
     group[order] = np.cumsum(is_first) - 1
     return order[is_first], group
+
+
+def order_of(major: IntArray, minor: IntArray) -> IntArray:
+    """Return the positions of n pairs in their order; equal ones stay as they are.
+
+    Args:
+        major: (n,) int64, what is looked at first.
+        minor: (n,) int64.
+    """
+    if len(major) == 0:
+        return np.zeros(0, np.int64)
+    lowest, least = int(major.min()), int(minor.min())
+    span = int(minor.max()) - least + 1
+    if (int(major.max()) - lowest + 1) * span >= _LARGEST_KEY:
+        return np.lexsort((minor, major))
+    # one key sorts several times as fast as two
+    return np.argsort((major - lowest) * span + (minor - least), kind="stable")
 
 
 def same_values(one: Mapping[str, FloatArray], other: Mapping[str, FloatArray]) -> BoolArray:
@@ -335,23 +381,13 @@ _NOBODYS = PoolTerms(pool_id=-1, contract=0.0)
 _LARGEST_KEY = 2**62
 
 
-def _order_of(pool_id: IntArray, measured_us: IntArray) -> IntArray:
-    if len(pool_id) == 0:
-        return np.zeros(0, np.int64)
-    oldest, lowest = int(measured_us.min()), int(pool_id.min())
-    span_us = int(measured_us.max()) - oldest + 1
-    if (int(pool_id.max()) - lowest + 1) * span_us >= _LARGEST_KEY:
-        return np.lexsort((measured_us, pool_id))
-    # one key sorts several times as fast as two; stable, so that the first of equals stays first
-    return np.argsort((pool_id - lowest) * span_us + (measured_us - oldest), kind="stable")
-
-
 def _blame(
     fault: CodeArray, fault_field: CodeArray, where: BoolArray, reason: Reason, field: str
 ) -> None:
-    first = where & (fault == NO_FAULT)
-    fault[first] = REASONS.index(reason)
-    fault_field[first] = FAULT_FIELDS.index(field)
+    if where.any():
+        first = where & (fault == NO_FAULT)
+        fault[first] = REASONS.index(reason)
+        fault_field[first] = FAULT_FIELDS.index(field)
 
 
 def _quality_rule(values: Mapping[str, FloatArray], contract: FloatArray) -> CodeArray:

@@ -203,16 +203,22 @@ def _numbers(
     column = columns.get(name)
     if column is None:
         return np.full(size, np.nan)
-    is_absent = column.is_null().to_numpy()
     # integers beyond 2^53 lose digits; they are beyond what is taken anyway
-    numbers = pc.fill_null(column.cast(pa.float64(), safe=False), 0.0).to_numpy().copy()
+    cast = column if column.type == pa.float64() else column.cast(pa.float64(), safe=False)
+    if column.null_count == 0:
+        numbers = cast.to_numpy()
+        if np.isfinite(numbers).all():
+            return np.asarray(numbers + 0.0, np.float64)
+    is_absent = column.is_null().to_numpy()
+    numbers = pc.fill_null(cast, 0.0).to_numpy().copy()
     _blame(notes, ~is_absent & ~np.isfinite(numbers), Reason.NOT_FINITE, name)
     numbers[is_absent | ~np.isfinite(numbers)] = np.nan
     return np.asarray(numbers + 0.0, np.float64)
 
 
 def _blame(notes: _Notes, where: np.ndarray, reason: Reason, field: str) -> None:
-    fault, fault_field = notes
-    first = where & (fault == NO_FAULT)
-    fault[first] = REASONS.index(reason)
-    fault_field[first] = FAULT_FIELDS.index(field)
+    if where.any():
+        fault, fault_field = notes
+        first = where & (fault == NO_FAULT)
+        fault[first] = REASONS.index(reason)
+        fault_field[first] = FAULT_FIELDS.index(field)

@@ -6,7 +6,9 @@ import numpy as np
 
 from monitoring.domain.points import (
     FAULTS,
+    MAX_EXEMPLAR_CHARS,
     NO_FAULT,
+    Exemplar,
     Labels,
     PointFault,
     Points,
@@ -17,6 +19,8 @@ from monitoring.formats.rows import MAX_SAMPLES, TooManySamples
 _LARGEST_US = 2**62
 # one item of a sender may make several points: count, sum and buckets
 MAX_POINTS = 4 * MAX_SAMPLES
+# of one request; exemplars are examples, not data
+MAX_EXEMPLARS = 5_000
 STALE_NAN = float(np.array([0x7FF0000000000002], np.uint64).view(np.float64)[0])
 
 
@@ -34,7 +38,7 @@ class Collector:
         self._origin: list[int] = []
         self._is_histogram: list[bool] = []
         self._origins = 0
-        self.skipped_exemplars = 0
+        self._exemplars: list[Exemplar] = []
 
     def add_series(self, pairs: Iterable[tuple[str, str]]) -> int:
         """Return the position of a series, new or seen before; its labels need no order."""
@@ -67,6 +71,7 @@ class Collector:
         *,
         origin: int | None = None,
         fault: PointFault | None = None,
+        is_histogram: bool = False,
     ) -> None:
         """Add one point; the first fault of its series or its own is kept.
 
@@ -86,7 +91,17 @@ class Collector:
         self._value.append(value)
         self._fault.append(found)
         self._origin.append(self.next_origin() if origin is None else origin)
-        self._is_histogram.append(fault is PointFault.HISTOGRAM)
+        self._is_histogram.append(is_histogram)
+
+    def add_exemplar(
+        self, series: int, measured_us: int, value: float, pairs: Iterable[tuple[str, str]] | None
+    ) -> None:
+        """Keep an exemplar, unless there are many already or its labels are too long or no text."""
+        labels = None if pairs is None else clean_labels(pairs)
+        if labels is None or not 0 < measured_us < _LARGEST_US or not _fits(labels):
+            return
+        if len(self._exemplars) < MAX_EXEMPLARS:
+            self._exemplars.append(Exemplar(series, measured_us, value, labels))
 
     def finish(self) -> Points:
         """Return everything that was gathered."""
@@ -98,13 +113,20 @@ class Collector:
             fault=np.array(self._fault, np.int16),
             origin=np.array(self._origin, np.int64),
             is_histogram=np.array(self._is_histogram, bool),
-            skipped_exemplars=self.skipped_exemplars,
+            exemplars=tuple(self._exemplars),
         )
 
 
 def clean_labels(pairs: Iterable[tuple[str, str]]) -> Labels:
     """Return labels by name; an empty value means that the label is absent."""
     return tuple(sorted(pair for pair in pairs if pair[1] != "" or pair[0] == ""))
+
+
+def _fits(labels: Labels) -> bool:
+    text = "".join([part for pair in labels for part in pair])
+    names = {name for name, _ in labels}
+    is_text = "\0" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)
+    return len(text) <= MAX_EXEMPLAR_CHARS and len(names) == len(labels) and is_text
 
 
 def _shown_part(labels: Labels) -> Labels:

@@ -8,14 +8,17 @@ from controlplane.lib.bodies import strict_json
 from controlplane.lib.errors import GridError
 from monitoring.domain.points import Points
 from monitoring.formats.collector import Collector
+from monitoring.formats.native_histograms import NativeHistogram
 from monitoring.formats.otlp import (
     MAX_ATTRIBUTES,
     MAX_DEPTH,
     DataPoint,
     Metric,
+    OtlpExemplar,
     add_data_point,
     attribute_text,
 )
+from monitoring.formats.otlp_exponential import side_of
 
 _Number = TypeVar("_Number", int, float)
 _SHAPES = {
@@ -26,6 +29,7 @@ _SHAPES = {
     "summary": True,
 }
 _EXPONENTIAL = "exponentialHistogram"
+MAX_EXEMPLARS_READ = 32
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,19})", re.ASCII)
 _NAMED_NUMBERS = {
     "NaN": float("nan"),
@@ -66,10 +70,11 @@ def _read_metric(metric: dict[str, Any], resource: dict[str, str], collector: Co
             raise MalformedOtlp("aggregationTemporality must be a number: names are not taken.")
         shared = Metric(name, is_distribution, temporality, key == _EXPONENTIAL)
         for point in _objects(holder, "dataPoints"):
-            add_data_point(collector, resource, shared, _read_point(point))
+            read = _read_point(point, is_exponential=key == _EXPONENTIAL)
+            add_data_point(collector, resource, shared, read)
 
 
-def _read_point(point: dict[str, Any]) -> DataPoint:
+def _read_point(point: dict[str, Any], *, is_exponential: bool) -> DataPoint:
     value = _double(point, "asDouble")
     if value is None:
         number = _integer(point, "asInt")
@@ -83,7 +88,40 @@ def _read_point(point: dict[str, Any]) -> DataPoint:
         flags=_integer(point, "flags") or 0,
         bounds=tuple(_numbers(point, "explicitBounds", _double)),
         buckets=tuple(_numbers(point, "bucketCounts", _integer)),
+        native=_read_native(point) if is_exponential else None,
+        exemplars=tuple(
+            _read_exemplar(each) for each in _objects(point, "exemplars")[:MAX_EXEMPLARS_READ]
+        ),
     )
+
+
+def _read_native(point: dict[str, Any]) -> NativeHistogram:
+    sides = {}
+    for key in ("positive", "negative"):
+        side = _child(point, key)
+        counts = list(_numbers(side, "bucketCounts", _integer))
+        sides[key] = side_of(_integer(side, "offset") or 0, counts)
+    return NativeHistogram(
+        count=float(_integer(point, "count") or 0),
+        total=_double(point, "sum"),
+        schema=_integer(point, "scale") or 0,
+        zero_threshold=_double(point, "zeroThreshold") or 0.0,
+        zero_count=float(_integer(point, "zeroCount") or 0),
+        positive=sides["positive"],
+        negative=sides["negative"],
+    )
+
+
+def _read_exemplar(exemplar: dict[str, Any]) -> OtlpExemplar:
+    value = _double(exemplar, "asDouble")
+    if value is None:
+        number = _integer(exemplar, "asInt")
+        value = None if number is None else float(number)
+    found = _objects(exemplar, "filteredAttributes")
+    pairs = list(_attributes({"attributes": found}))
+    ids = (("span_id", "spanId"), ("trace_id", "traceId"))
+    pairs += [(name, text) for name, key in ids if (text := _text(exemplar, key))]
+    return OtlpExemplar(value, _integer(exemplar, "timeUnixNano"), tuple(pairs))
 
 
 def _numbers(

@@ -12,9 +12,11 @@ from monitoring.formats.otlp import (
     MAX_DEPTH,
     DataPoint,
     Metric,
+    OtlpExemplar,
     add_data_point,
     attribute_text,
 )
+from monitoring.formats.otlp_exponential import EXPONENTIAL_FIELDS, ExponentialReader
 from monitoring.formats.protobuf import (
     BYTES,
     FIXED64,
@@ -36,6 +38,9 @@ _DISTRIBUTION_KINDS = frozenset({9, 10, 11})
 _HISTOGRAM, _EXPONENTIAL = 9, 10
 # of a histogram so many are read at most: more than are taken
 _MAX_NUMBERS = 1_024
+# of each kind of metric, the number of its points' exemplars
+_EXEMPLARS = {5: 5, 7: 5, 9: 8, 10: 11}
+MAX_EXEMPLARS_READ = 32
 # of each kind of metric, the numbers of its points' attributes and flags
 _LAYOUT = {5: (7, 8), 7: (7, 8), 9: (9, 10), 10: (1, 10), 11: (7, 8)}
 
@@ -117,12 +122,20 @@ def _read_point(body: bytes, where: tuple[int, int], shape: int, patience: Patie
     pairs: list[tuple[str, str]] = []
     buckets: list[int] = []
     bounds: list[float] = []
+    exemplars: list[OtlpExemplar] = []
+    exponential = ExponentialReader(patience)
     for number, kind, a, b in fields(body, *where):
         if number == attribute_number and kind == BYTES:
             _check_attributes(pairs)
             pairs.append(_key_value(body, (a, b), patience))
         elif number == flags_number and kind == VARINT:
             said["flags"] = a
+        elif shape in _EXEMPLARS and number == _EXEMPLARS[shape] and kind == BYTES:
+            patience.skip()
+            if len(exemplars) < MAX_EXEMPLARS_READ:
+                exemplars.append(_exemplar(body, (a, b), patience))
+        elif shape == _EXPONENTIAL and number in EXPONENTIAL_FIELDS:
+            exponential.read(body, number, kind, (a, b))
         elif shape == _HISTOGRAM and number in (6, 7):
             patience.skip()
             numbers = buckets if number == 6 else bounds
@@ -137,8 +150,28 @@ def _read_point(body: bytes, where: tuple[int, int], shape: int, patience: Patie
         said.pop("time_ns", None),
         bounds=tuple(bounds),
         buckets=tuple(buckets),
+        native=exponential.finish(said) if shape == _EXPONENTIAL else None,
+        exemplars=tuple(exemplars),
         **said,
     )
+
+
+def _exemplar(body: bytes, where: tuple[int, int], patience: Patience) -> OtlpExemplar:
+    pairs: list[tuple[str, str]] = []
+    value, time_ns = None, None
+    for number, kind, a, b in fields(body, *where):
+        if number == 7 and kind == BYTES:
+            _check_attributes(pairs)
+            pairs.append(_key_value(body, (a, b), patience))
+        elif number in (4, 5) and kind == BYTES:
+            pairs.append(("span_id" if number == 4 else "trace_id", body[a:b].hex()))
+        elif kind == FIXED64 and number == 2:
+            time_ns = fixed_at(body, a)
+        elif kind == FIXED64 and number in (3, 6):
+            value = double_at(body, a) if number == 3 else float(fixed_at(body, a, is_signed=True))
+        else:
+            patience.skip()
+    return OtlpExemplar(value, time_ns, tuple(pairs))
 
 
 def _figure(body: bytes, number: int, at: int, shape: int) -> dict[str, Any]:

@@ -1,14 +1,17 @@
 """Decodes Prometheus remote-write, messages 1.0 and 2.0, into points.
 
-Metadata says nothing that is stored and is passed over; exemplars are counted and passed over;
-a native histogram stands as a point that is refused, so that no sender believes it was written.
+Metadata says nothing that is stored and is passed over. A native histogram becomes the series that
+a classic one has.
 """
 
 from enum import StrEnum
 
 from monitoring.domain.points import PointFault, Points
 from monitoring.formats.collector import Collector
+from monitoring.formats.exemplars import read_exemplar
 from monitoring.formats.heads import HeadMemory, decode_known
+from monitoring.formats.histogram_series import ClassicSeries
+from monitoring.formats.native_histograms import read_histogram
 from monitoring.formats.protobuf import (
     BYTES,
     FIXED64,
@@ -78,7 +81,7 @@ def _decode_v1(body: bytes) -> Points:
                 pairs.append(_label(body, a, b, patience))
             else:
                 _keep(rest, part, part_kind, (a, b), patience)
-        _add_series(body, collector, pairs, rest, patience, exemplar=3, histogram=4)
+        _add_series(body, collector, pairs, rest, patience, symbols=None)
     return collector.finish()
 
 
@@ -129,7 +132,7 @@ def _read_v2_series(
         refs = []
     names = [symbols[ref] for ref in refs]
     pairs = list(zip(names[::2], names[1::2], strict=True))
-    _add_series(body, collector, pairs, rest, patience, exemplar=4, histogram=3)
+    _add_series(body, collector, pairs, rest, patience, symbols=symbols)
 
 
 def _keep(
@@ -153,18 +156,24 @@ def _add_series(
     rest: list[tuple[int, int, int]],
     patience: Patience,
     *,
-    exemplar: int,
-    histogram: int,
+    symbols: list[str] | None,
 ) -> None:
+    # 2.0 has its histograms before its exemplars
+    exemplar, histogram = (3, 4) if symbols is None else (4, 3)
     parts = {part for part, _, _ in rest}
     mixed = PointFault.MIXED_SERIES if {2, histogram} <= parts else None
-    position = collector.add_series(pairs)
-    for part, start, end in rest:
+    buckets = ClassicSeries(collector, pairs) if histogram in parts else None
+    position = collector.add_series(pairs) if buckets is None or mixed else -1
+    # the buckets that exemplars belong to must be known before them
+    for part, start, end in sorted(rest, key=lambda entry: entry[0] == exemplar):
         if part == exemplar:
-            collector.skipped_exemplars += 1
-        elif part == histogram:
-            # by its time it is judged nowhere else
-            collector.add_point(position, 0, 0.0, fault=PointFault.HISTOGRAM)
+            read = read_exemplar(body, start, end, symbols, patience)
+            place = position if buckets is None else buckets.holding(read.value)
+            measured_us = read.time_ms * _US_IN_MS
+            collector.add_exemplar(place, measured_us, read.value, read.labels)
+        elif part == histogram and buckets is not None:
+            found, time_ms = read_histogram(body, start, end, patience)
+            buckets.add(found, time_ms * _US_IN_MS, fault=mixed, is_native=True)
         else:
             value, time_ms = _sample(body, start, end, patience)
             collector.add_point(position, time_ms * _US_IN_MS, value, fault=mixed)

@@ -8,6 +8,7 @@ from monitoring.ingest.batches import (
     is_missing_partition,
     load_history,
     store_assembled,
+    was_met,
 )
 from monitoring.ingest.terms import terms_of
 from monitoring.ingest.together import Together
@@ -23,4 +24,5 @@ __all__ = (
     "load_history",
     "store_assembled",
     "terms_of",
+    "was_met",
 )

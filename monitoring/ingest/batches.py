@@ -1,14 +1,13 @@
 """Takes a batch from judging to its commit: once, or again when another request was quicker."""
 
 import datetime as dt
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import TypeVar
 
 import pandas as pd
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from prometheus_client import Histogram
 from psycopg.errors import CheckViolation, DeadlockDetected, UniqueViolation
 
@@ -32,13 +31,12 @@ from monitoring.ingest.accounts import account_for, count_outcomes
 from monitoring.ingest.store import store
 from monitoring.ingest.terms import terms_of
 from monitoring.ingest.together import Together
-from monitoring.models import Sample
+from monitoring.models import SampleBlock
 from monitoring.watch import profiles
 
 HISTORY_CHUNK = 50_000
 TURNS = 3
 _ROW_BYTES = 128
-_STORE_LOCK = 0x71A0_5B
 
 SECONDS = Histogram("tiaodu_ingest_seconds", "Time to judge and store one batch")
 Result = TypeVar("Result")
@@ -76,9 +74,14 @@ def ingest_batch(
 
 
 def store_assembled(
-    batch: Batch, *, provider_code: str, now: dt.datetime, window: Window
+    batch: Batch,
+    *,
+    provider_code: str,
+    now: dt.datetime,
+    window: Window,
+    looks_at_all: bool = False,
 ) -> IngestReport:
-    """Judge and store rows that were put together from points a standard sender pushed.
+    """Judge and store rows that were put together from points, in the caller's transaction.
 
     The provider's account counts what it sent, the points; these rows are not in it.
 
@@ -87,17 +90,17 @@ def store_assembled(
         provider_code: the sender.
         now: present grid time.
         window: times that are taken.
+        looks_at_all: look up every row, as one was there that the newest states know nothing of.
 
     Returns:
         What became of each row.
+
+    Raises:
+        IntegrityError: one was there, or no partition takes its time.
     """
     pushes = [_Push(batch, now, window)]
-
-    def once(*, is_again: bool) -> IngestReport:
-        (report,) = _judge_and_store(pushes, provider_code, Source.SENDER, is_again=is_again)
-        return report
-
-    return _alone_if_beaten(once, provider_code)
+    (report,) = _judge_and_store(pushes, provider_code, Source.SENDER, is_again=looks_at_all)
+    return report
 
 
 @transaction.atomic
@@ -117,10 +120,11 @@ def load_history(frame: pd.DataFrame, *, now: dt.datetime) -> IngestReport:
     """
     if frame.empty:
         return add_reports([])
-    ordered = frame.sort_values(["pool", "measured_at"], kind="stable", ignore_index=True)
+    # in order of time, so that pools of one shelf and moment come together
+    ordered = frame.sort_values(["measured_at", "pool"], kind="stable", ignore_index=True)
     oldest = ordered["measured_at"].min().to_pydatetime()
     newest = ordered["measured_at"].max().to_pydatetime()
-    if Sample.objects.filter(source=Source.PROVIDER, measured_at__lte=newest).exists():
+    if SampleBlock.objects.filter(source=Source.PROVIDER, measured_at__lte=newest).exists():
         raise HistoryOverlaps(f"Providers have reported before {newest.isoformat()} themselves.")
     services.keep_partitions(now, since=oldest)
     window = Window(oldest, min(newest, now))
@@ -140,6 +144,11 @@ def is_missing_partition(error: IntegrityError) -> bool:
     cause = error.__cause__
     # a broken CHECK names its constraint; a row that no partition takes has none to name
     return isinstance(cause, CheckViolation) and cause.diag.constraint_name is None
+
+
+def was_met(error: IntegrityError | OperationalError) -> bool:
+    """Whether a row was there that the newest states know nothing of, or two blocked each other."""
+    return isinstance(error.__cause__, UniqueViolation | DeadlockDetected)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,49 +183,41 @@ def _ingest(
         return reports
 
     try:
-        return _alone_if_beaten(once, provider_code)
+        return _again_if_met(once)
     except IntegrityError as error:
         if not is_missing_partition(error):
             raise
     # the loop that makes partitions ahead has not run for weeks of grid time: heal and go on
     since = min(push.window.oldest for push in pushes)
     services.keep_partitions(now, since=since, until=max(push.window.newest for push in pushes))
-    return _alone_if_beaten(once, provider_code)
+    return _again_if_met(once)
 
 
-def _alone_if_beaten(once: Callable[..., Result], provider_code: str | None) -> Result:
-    # Nobody waits for anybody as a rule. Whoever finds that another request has just stored the
-    # same rows starts again when no other of the provider's is at work, and can only succeed.
-    lock = zlib.crc32((provider_code or "").encode()) - 2**31
+def _again_if_met(once: Callable[..., Result]) -> Result:
+    # The locks of the shelves keep requests apart. What a look at the newest states cannot find is
+    # a row that was put into the table behind their back; then every row is looked up.
     try:
         with transaction.atomic():
-            _take("pg_advisory_xact_lock_shared", lock)
             return once(is_again=False)
     except (IntegrityError, OperationalError) as error:
-        if not isinstance(error.__cause__, UniqueViolation | DeadlockDetected):
+        if not was_met(error):
             raise
     with transaction.atomic():
-        _take("pg_advisory_xact_lock", lock)
         return once(is_again=True)
-
-
-def _take(function: str, lock: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {function}(%s, %s)", [_STORE_LOCK, lock])
 
 
 def _judge_and_store(
     pushes: Sequence[_Push], provider_code: str | None, source: Source, *, is_again: bool
 ) -> list[IngestReport]:
     terms = terms_of(provider_code)
-    verdicts = [judge(push.batch, pools=terms, window=push.window) for push in pushes]
+    verdicts = [judge(push.batch, pools=terms.by_code, window=push.window) for push in pushes]
     verdict = join_verdicts(verdicts)
     if source is Source.HISTORY:
         profiles.learn_history(verdict)
     else:
         verdict = _weigh(verdict, is_joined=len(pushes) > 1)
     now = max(push.now for push in pushes)
-    accepted, conflict = store(verdict, source, now, looks_at_all=is_again)
+    accepted, conflict = store(verdict, source, now, terms=terms, looks_at_all=is_again)
     if accepted.any():
         events.publish("grid", {"kind": "telemetry"})
     edges = [0, *accumulate(len(part.index) for part in verdicts)]

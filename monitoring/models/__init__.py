@@ -15,6 +15,7 @@ from monitoring.models.inventory import (
     Site,
 )
 from monitoring.models.series import (
+    ExemplarRing,
     MappingSet,
     Point,
     PointBlock,
@@ -23,12 +24,16 @@ from monitoring.models.series import (
 )
 from monitoring.models.telemetry import (
     CodeField,
+    HourShelf,
     OutdatedDay,
     PackedDay,
     PoolHour,
+    PoolShelf,
+    PoolSlot,
     PoolState,
     ProviderTally,
     Sample,
+    SampleBlock,
 )
 from monitoring.models.watch import PoolProfile, ProviderHealth
 
@@ -38,6 +43,8 @@ __all__ = (
     "AlertRuleChange",
     "ChangeState",
     "CodeField",
+    "ExemplarRing",
+    "HourShelf",
     "MappingSet",
     "OutdatedDay",
     "PackedDay",
@@ -47,12 +54,15 @@ __all__ = (
     "Pool",
     "PoolHour",
     "PoolProfile",
+    "PoolShelf",
+    "PoolSlot",
     "PoolState",
     "Provider",
     "ProviderHealth",
     "ProviderTally",
     "Region",
     "Sample",
+    "SampleBlock",
     "Series",
     "Site",
     "WebhookGroup",

@@ -78,6 +78,20 @@ class PointShelf(models.Model):
         return f"{self.provider_id} {self.shelf}"
 
 
+class ExemplarRing(models.Model):
+    """The newest exemplars of one series: [microseconds since 1970 UTC, value, labels] of each."""
+
+    series = models.OneToOneField(
+        Series, primary_key=True, on_delete=models.CASCADE, related_name="exemplars"
+    )
+    # old ones are forgotten with the points of their time
+    newest_at = models.DateTimeField(db_index=True)
+    entries = models.JSONField()
+
+    def __str__(self) -> str:
+        return f"{self.series_id} {self.newest_at}"
+
+
 class PointBlock(models.Model):
     """The values of up to 128 series of one provider at one moment, made and written in SQL."""
 

@@ -1,4 +1,4 @@
-"""Stores wide telemetry, newest states, hourly rollups and each provider's account."""
+"""Stores wide telemetry, newest states and hourly sums, and each provider's account."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 from django.db import models
 from django.db.models import F, Q
 
-from monitoring.domain.samples import QUALITIES, RULES, SOURCES, Quality
+from monitoring.domain.samples import QUALITIES, RULES, SOURCES
+from monitoring.domain.shelves import SHELF_SLOTS
 from monitoring.models.inventory import Pool, Provider
 
 
@@ -31,14 +32,36 @@ class CodeField(models.SmallIntegerField):  # type: ignore[type-arg]
         return None if value is None else self.texts.index(str(value))
 
 
-class Sample(models.Model):
-    """One wide row of telemetry per pool and tick, range-partitioned by time, made in SQL.
+class SampleBlock(models.Model):
+    """The samples of the pools of one shelf at one moment, as one request brought them.
 
-    The table and its partitions belong to the migrations and to `services.keep_partitions`.
+    The table is made in SQL; its weekly partitions belong to `services.keep_partitions`. What
+    comes of the same shelf and moment later is another part.
     """
 
+    pk = models.CompositePrimaryKey("shelf", "measured_at", "part")
+    shelf = models.BigIntegerField()
+    measured_at = models.DateTimeField()
+    part = models.SmallIntegerField()
+    source = CodeField(texts=SOURCES)
+    received_at = models.DateTimeField()
+    members = models.BigIntegerField()
+    kinds = models.TextField()
+    values = models.BinaryField()
+
+    class Meta:
+        managed = False
+        db_table = "monitoring_sampleblock"
+
+    def __str__(self) -> str:
+        return f"{self.shelf} {self.measured_at}"
+
+
+class Sample(models.Model):
+    """One wide row of telemetry per pool and tick: a view of the blocks, for people and tools."""
+
     pk = models.CompositePrimaryKey("pool_id", "measured_at")
-    # the database checks it by the pool's state, which every stored sample's pool has
+    # the database checks it by the pool's slot
     pool = models.ForeignKey(Pool, on_delete=models.PROTECT, db_index=False, db_constraint=False)
     measured_at = models.DateTimeField()
     source = CodeField(texts=SOURCES)
@@ -61,11 +84,62 @@ class Sample(models.Model):
         return f"{self.pool_id} {self.measured_at}"
 
 
-class PoolState(models.Model):
-    """The newest sample of each pool, kept in the transaction that stores the sample."""
+class PoolShelf(models.Model):
+    """The newest samples of up to 48 pools of one provider, as records side by side."""
+
+    shelf = models.BigIntegerField(primary_key=True)
+    provider = models.ForeignKey(Provider, on_delete=models.CASCADE, db_index=False)
+    used = models.SmallIntegerField(help_text="slots that are given away; none is given again")
+    states = models.BinaryField(default=b"")
+
+    class Meta:
+        indexes = [models.Index(fields=["provider", "shelf"], name="poolshelf_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.shelf} {self.provider_id}"
+
+
+class PoolSlot(models.Model):
+    """Where a pool stands; a trigger gives each new pool the next slot of its provider's shelves.
+
+    Nothing that is stored of a pool outlives its slot, so the slot's foreign key guards the pool.
+    """
 
     pool = models.OneToOneField(
-        Pool, primary_key=True, on_delete=models.CASCADE, related_name="state"
+        Pool, primary_key=True, on_delete=models.CASCADE, related_name="place"
+    )
+    shelf = models.ForeignKey(PoolShelf, on_delete=models.CASCADE, db_index=False)
+    slot = models.SmallIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["shelf", "slot"], name="slot_given_once"),
+            models.CheckConstraint(
+                name="slot_on_the_shelf", condition=Q(slot__gte=0, slot__lt=SHELF_SLOTS)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pool_id} {self.shelf_id}/{self.slot}"
+
+
+class HourShelf(models.Model):
+    """Sums of one hour of the pools of a shelf, as records side by side."""
+
+    pk = models.CompositePrimaryKey("shelf", "hour_at")
+    shelf = models.BigIntegerField()
+    hour_at = models.DateTimeField(db_index=True)
+    hours = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"{self.shelf} {self.hour_at}"
+
+
+class PoolState(models.Model):
+    """The newest sample of each pool: a view of the shelves, for people, tools and repairs."""
+
+    pool = models.OneToOneField(
+        Pool, primary_key=True, on_delete=models.DO_NOTHING, related_name="state"
     )
     measured_at = models.DateTimeField()
     received_at = models.DateTimeField()
@@ -76,22 +150,26 @@ class PoolState(models.Model):
     power_kw = models.FloatField(null=True)
     price_per_unit_h = models.FloatField(null=True)
     carbon_g_per_kwh = models.FloatField(null=True)
-    quality = models.TextField(choices=[(q.value, q.value) for q in Quality])
-    quality_rule = models.TextField(default="")
+    quality = CodeField(texts=QUALITIES)
+    quality_rule = CodeField(texts=RULES, default="")
+
+    class Meta:
+        managed = False
+        db_table = "monitoring_poolstate"
 
     def __str__(self) -> str:
         return f"{self.pool_id} {self.measured_at}"
 
 
 class PoolHour(models.Model):
-    """Sums over the good samples of one pool in one hour, corrected by late samples.
+    """Sums over the good samples of one pool in one hour: a view of the shelves, as the states are.
 
     `samples` counts all of the hour's samples; every sum and maximum is over the good ones.
     """
 
     pk = models.CompositePrimaryKey("pool_id", "hour_at")
-    pool = models.ForeignKey(Pool, on_delete=models.CASCADE, db_index=False, db_constraint=False)
-    hour_at = models.DateTimeField(db_index=True)
+    pool = models.ForeignKey(Pool, on_delete=models.DO_NOTHING, db_constraint=False)
+    hour_at = models.DateTimeField()
     samples = models.IntegerField()
     good_samples = models.IntegerField()
     capacity_sum = models.FloatField()
@@ -104,6 +182,10 @@ class PoolHour(models.Model):
     price_samples = models.IntegerField()
     carbon_sum = models.FloatField()
     carbon_samples = models.IntegerField()
+
+    class Meta:
+        managed = False
+        db_table = "monitoring_poolhour"
 
     def __str__(self) -> str:
         return f"{self.pool_id} {self.hour_at}"

@@ -9,7 +9,7 @@ from monitoring.models.inventory import Pool, Provider
 class PoolProfile(models.Model):
     """What is usual for a pool, learned from its good readings.
 
-    `learned` holds the numbers of `monitoring.domain.profiles.NAMES` as float64, little-endian.
+    `learned` holds the numbers of `domain.usual.profiles.NAMES` as float64, little-endian.
     """
 
     pool = models.OneToOneField(

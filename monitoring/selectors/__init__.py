@@ -16,7 +16,9 @@ from monitoring.selectors.alerts import (
     rule_views,
     view_of,
 )
-from monitoring.selectors.bulk import SampleColumns, newest_columns, sample_columns
+from monitoring.selectors.aside import GridAside, PoolAside, set_aside
+from monitoring.selectors.blocks import samples_between
+from monitoring.selectors.bulk import PoolSamples, SampleColumns, newest_columns, pool_samples
 from monitoring.selectors.history import (
     MAX_SAMPLES_READ,
     demand_frame,
@@ -29,13 +31,16 @@ from monitoring.selectors.history import (
 from monitoring.selectors.hours import (
     Places,
     fill_from_hours,
+    hour_group_means,
     hour_matrix,
+    hour_means,
     inventory_version,
     places,
 )
 from monitoring.selectors.inventory import pools, providers, regions, sites
 from monitoring.selectors.present import headline, pool_states, region_states
 from monitoring.selectors.provider import SetAside, Standing, provider_standings
+from monitoring.selectors.shelves import Stands, places_of
 from monitoring.selectors.tallies import Tally, provider_tallies, provider_tally
 from monitoring.selectors.webhooks import (
     TargetView,
@@ -48,10 +53,13 @@ __all__ = (
     "MAX_SAMPLES_READ",
     "AlertView",
     "ChangeView",
+    "GridAside",
     "Headline",
     "Places",
+    "PoolAside",
     "PoolInfo",
     "PoolReading",
+    "PoolSamples",
     "ProviderInfo",
     "RegionInfo",
     "RegionReading",
@@ -60,6 +68,7 @@ __all__ = (
     "SetAside",
     "SiteInfo",
     "Standing",
+    "Stands",
     "Tally",
     "TargetView",
     "alert_rules",
@@ -70,11 +79,15 @@ __all__ = (
     "group_states",
     "has_history",
     "headline",
+    "hour_group_means",
     "hour_matrix",
+    "hour_means",
     "inventory_version",
     "newest_columns",
     "open_alerts",
     "places",
+    "places_of",
+    "pool_samples",
     "pool_states",
     "pools",
     "provider_skews",
@@ -88,9 +101,10 @@ __all__ = (
     "rule_changes",
     "rule_document",
     "rule_views",
-    "sample_columns",
+    "samples_between",
     "samples_of",
     "series",
+    "set_aside",
     "sites",
     "trend",
     "view_of",

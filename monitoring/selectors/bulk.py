@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import psycopg
 from django.db import connection
 
+from monitoring.domain.sample_blocks import COLUMNS, fields_of, read_columns
 from monitoring.domain.samples import FIELD_NAMES, QUALITIES, RULES, FloatArray, IntArray
 from monitoring.formats import pg_arrays
+from monitoring.selectors.shelves import newest_records, places_of
 
 _NAMES_OF_QUALITY = np.array([quality.value for quality in QUALITIES], dtype=object)
 _NAMES_OF_RULE = np.array([rule.value for rule in RULES], dtype=object)
@@ -42,37 +45,72 @@ def newest_columns(pool_ids: IntArray) -> SampleColumns:
     Args:
         pool_ids: (p,) int64.
     """
-    row = _row(_NEWEST, {"pools": pg_arrays.pack_integers(pool_ids)})
-    if row is None:
-        return _nothing()
-    pool_id, measured_us, quality, rule, *values = row
-    names = (np.array(texts, dtype=object) for texts in (quality, rule))
-    return SampleColumns(pool_id, measured_us, dict(zip(FIELD_NAMES, values, strict=True)), *names)
+    stands = places_of(pool_ids)
+    records, place = newest_records(stands.shelves)
+    pool_id = stands.pool_at(place)
+    is_asked = pool_id > 0
+    records = records[is_asked]
+    return SampleColumns(
+        pool_id[is_asked],
+        records["measured_us"].astype(np.int64),
+        {name: records[name].astype(np.float64) for name in FIELD_NAMES},
+        _NAMES_OF_QUALITY[records["quality"]],
+        _NAMES_OF_RULE[records["rule"]],
+    )
 
 
-def sample_columns(
-    pool_id: int, since: dt.datetime, until: dt.datetime, *, most: int
-) -> SampleColumns:
-    """Return a pool's stored samples of [since, until), oldest first.
+@dataclass(frozen=True)
+class PoolSamples:
+    """Some samples of one pool, oldest first, and where it stands."""
+
+    site: str
+    region: str
+    provider: str
+    samples: SampleColumns
+
+
+def pool_samples(
+    code: str, since: dt.datetime, until: dt.datetime, *, most: int
+) -> PoolSamples | None:
+    """Return a pool's stored samples of [since, until), oldest first, by one statement.
 
     Args:
-        pool_id: which pool.
+        code: which pool.
         since: first moment, inclusive.
         until: end, exclusive.
-        most: at most this many.
+        most: at most this many, in no certain choice.
+
+    Returns:
+        The samples, or None when there is no such pool.
     """
-    parameters = {"pool": pool_id, "since": since, "until": until, "most": most}
-    row = _row(_SAMPLES, parameters)
-    if row is None:
-        return _nothing()
-    measured_us, quality, rule, *values = row
-    return SampleColumns(
-        np.full(len(measured_us), pool_id, np.int64),
-        measured_us,
-        dict(zip(FIELD_NAMES, values, strict=True)),
-        _NAMES_OF_QUALITY[quality],
-        _NAMES_OF_RULE[rule],
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        cursor = psycopg.Cursor(connection.connection)
+        found = cursor.execute(_SAMPLES, (since, until, most, code), binary=True).fetchall()
+    if not found:
+        return None
+    pool_id, site, region, provider = found[0][:4]
+    parts = [_read_cuts(kinds, sent) for *_, kinds, sent in found if kinds is not None]
+    at = np.concatenate([np.zeros(0, np.int64), *(moments for moments, _ in parts)])
+    order = np.argsort(at)
+    columns = {
+        name: np.concatenate([np.zeros(0), *(part[name] for _, part in parts)])[order]
+        for name in COLUMNS
+    }
+    samples = SampleColumns(
+        np.full(len(at), pool_id, np.int64),
+        at[order] + pg_arrays.PG_EPOCH_US,
+        {name: columns[name] for name in FIELD_NAMES},
+        _NAMES_OF_QUALITY[columns["quality"].astype(np.int16)],
+        _NAMES_OF_RULE[columns["rule"].astype(np.int16)],
     )
+    return PoolSamples(site, region, provider, samples)
+
+
+def _read_cuts(kinds: str, sent: bytes) -> tuple[IntArray, dict[str, FloatArray]]:
+    layout = [("measured_at", np.dtype(">i8")), *fields_of(kinds)]
+    records = np.frombuffer(sent, np.dtype(layout))
+    return records["measured_at"].astype(np.int64), read_columns(kinds, records)
 
 
 def _nothing() -> SampleColumns:
@@ -80,23 +118,25 @@ def _nothing() -> SampleColumns:
     return SampleColumns(none, none, {name: np.zeros(0) for name in FIELD_NAMES}, names, names)
 
 
-def _row(statement: str, parameters: dict[str, object]) -> tuple[np.ndarray, ...] | None:
-    connection.ensure_connection()
-    with connection.wrap_database_errors, pg_arrays.array_cursor(connection.connection) as cursor:
-        cursor.execute(statement, parameters, binary=True)
-        row = cursor.fetchone()
-    return None if row is None or row[0] is None else row
-
-
-_VALUES = ", ".join(f"array_agg(coalesce({name}, 'NaN'))" for name in FIELD_NAMES)
-_NEWEST = f"""
-SELECT array_agg(pool_id), array_agg(measured_at), array_agg(quality), array_agg(quality_rule),
-       {_VALUES}
-  FROM monitoring_poolstate WHERE pool_id = ANY(%(pools)s)
-"""  # noqa: S608 (only the names of our own fields are put in)
-_SAMPLES = f"""
-SELECT array_agg(measured_at), array_agg(quality::int8), array_agg(quality_rule::int8), {_VALUES}
-  FROM (SELECT * FROM monitoring_sample
-         WHERE pool_id = %(pool)s AND measured_at >= %(since)s AND measured_at < %(until)s
-         ORDER BY measured_at LIMIT %(most)s) AS s
-"""  # noqa: S608 (only the names of our own fields are put in)
+# Of each block the pool's record is cut out; what is of one kind is sent as one run of bytes.
+_SAMPLES = """
+SELECT p.id, p.site_id, s.region_id, s.provider_id, found.kinds, found.sent
+  FROM monitoring_pool p
+  JOIN monitoring_site s ON s.code = p.site_id
+  JOIN monitoring_poolslot l ON l.pool_id = p.id
+  LEFT JOIN LATERAL (
+       SELECT cut.kinds, string_agg(timestamptz_send(cut.measured_at) || cut.record, '') AS sent
+         FROM (SELECT b.kinds, b.measured_at, substring(
+                      b."values" FROM 1 + width * bit_count(
+                          (b.members & ((1::bigint << l.slot) - 1))::bit(64))::int
+                      FOR width) AS record
+                 FROM monitoring_sampleblock b
+                CROSS JOIN LATERAL (
+                      SELECT octet_length(b."values") / bit_count(b.members::bit(64))::int AS width
+                      ) AS wide
+                WHERE b.shelf = l.shelf_id AND b.measured_at >= %s AND b.measured_at < %s
+                  AND (b.members >> l.slot) & 1 = 1
+                LIMIT %s) AS cut
+        GROUP BY cut.kinds) AS found ON true
+ WHERE p.code = %s
+"""

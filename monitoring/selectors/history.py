@@ -9,9 +9,9 @@ import pandas as pd
 
 from controlplane.lib.units import HOUR
 from monitoring.domain.rollups import add_up_hours, demand_means, energy_means
-from monitoring.domain.samples import FIELD_NAMES, moment_of, to_us
+from monitoring.domain.samples import FIELD_NAMES, Source, moment_of, to_us
 from monitoring.domain.sums import HOUR_US
-from monitoring.models import Sample
+from monitoring.models import Sample, SampleBlock
 from monitoring.selectors.hours import Places, hour_matrix, places
 
 MAX_SAMPLES_READ = 5_000
@@ -110,7 +110,7 @@ def samples_of(
 
 def has_history() -> bool:
     """Whether a load of past telemetry has been stored."""
-    return Sample.objects.filter(source="history").exists()
+    return SampleBlock.objects.filter(source=Source.HISTORY).exists()
 
 
 _DEMAND_SUMS = ("samples", "good_samples", "capacity_sum", "allocated_sum", "queued_sum")

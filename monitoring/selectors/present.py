@@ -1,7 +1,10 @@
 """Reads what pools, regions and the grid look like now."""
 
 import datetime as dt
+import math
 from collections import defaultdict
+
+import numpy as np
 
 from monitoring.domain.headroom import LastSample
 from monitoring.domain.readings import (
@@ -13,8 +16,10 @@ from monitoring.domain.readings import (
     read_place,
     read_region,
 )
-from monitoring.domain.samples import Quality
-from monitoring.models import Pool, PoolState, Region
+from monitoring.domain.samples import QUALITIES, RULES, moment_of
+from monitoring.domain.shelves import SHELF_SLOTS
+from monitoring.models import Pool, Region
+from monitoring.selectors.shelves import newest_records
 
 
 def pool_states(
@@ -27,12 +32,14 @@ def pool_states(
         provider_code: only the pools of one provider.
         pool_code: only this pool.
     """
-    rows = Pool.objects.select_related("site", "state").order_by("code")
+    rows = Pool.objects.select_related("site", "place").order_by("code")
     if provider_code is not None:
         rows = rows.filter(site__provider_id=provider_code)
     if pool_code is not None:
         rows = rows.filter(code=pool_code)
-    return [read_place(_place_of(pool), _last_of(pool), now) for pool in rows]
+    pools = list(rows)
+    last = _last_samples(pools)
+    return [read_place(_place_of(pool), last.get(_stand_of(pool)), now) for pool in pools]
 
 
 def region_states(now: dt.datetime) -> list[RegionReading]:
@@ -68,20 +75,29 @@ def _place_of(pool: Pool) -> PoolPlace:
     )
 
 
-def _last_of(pool: Pool) -> LastSample | None:
-    try:
-        state = pool.state
-    except PoolState.DoesNotExist:
-        return None
-    return LastSample(
-        measured_at=state.measured_at,
-        capacity=state.capacity,
-        allocated=state.allocated,
-        queued=state.queued,
-        quality=Quality(state.quality),
-        quality_rule=state.quality_rule,
-        unavailable=state.unavailable,
-        power_kw=state.power_kw,
-        price_per_unit_h=state.price_per_unit_h,
-        carbon_g_per_kwh=state.carbon_g_per_kwh,
-    )
+def _stand_of(pool: Pool) -> int:
+    return pool.place.shelf_id * SHELF_SLOTS + pool.place.slot
+
+
+def _last_samples(pools: list[Pool]) -> dict[int, LastSample]:
+    shelves = sorted({pool.place.shelf_id for pool in pools})
+    records, place = newest_records(np.array(shelves, np.int64))
+    return {
+        at: LastSample(
+            measured_at=moment_of(record[0]),
+            capacity=record[2],
+            allocated=record[3],
+            queued=record[4],
+            unavailable=_known(record[5]),
+            power_kw=_known(record[6]),
+            price_per_unit_h=_known(record[7]),
+            carbon_g_per_kwh=_known(record[8]),
+            quality=QUALITIES[record[9]],
+            quality_rule=RULES[record[10]].value,
+        )
+        for at, record in zip(place.tolist(), records.tolist(), strict=True)
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

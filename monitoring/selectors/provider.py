@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Sum
+import numpy as np
 
 from monitoring.domain.readings import PoolReading
 from monitoring.domain.skew import Skew, estimate_skew
-from monitoring.models import MappingSet, PoolHour, Provider, ProviderHealth
+from monitoring.models import MappingSet, Provider, ProviderHealth
+from monitoring.selectors.alerts import AlertView, open_alerts
+from monitoring.selectors.hours import hour_matrix, places
 from monitoring.selectors.present import pool_states
 from monitoring.selectors.tallies import Tally, provider_tallies
 
-_DAY = dt.timedelta(hours=24)
+_HOUR, _DAY = dt.timedelta(hours=1), dt.timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Standing:
         rules: how many of its pools a quality rule makes less than good now, by rule.
         pools: its pools now.
         set_aside: what was not good.
+        alerts: those about it or one of its pools that fire or are about to, newest first.
         mapping_version: 0 = the mapping that holds until somebody sets another.
     """
 
@@ -57,6 +60,7 @@ class Standing:
     rules: Mapping[str, int]
     pools: Sequence[PoolReading]
     set_aside: SetAside
+    alerts: Sequence[AlertView]
     mapping_version: int
     mapping_changed_at: dt.datetime | None
 
@@ -81,14 +85,16 @@ def provider_standings(now: dt.datetime, *, provider_code: str | None = None) ->
         )
     }
     hours = _hours(now)
+    alerts = open_alerts(now, include_pending=True)
     return [
         _standing(
             provider,
             [reading for reading in readings if reading.provider == provider.code],
             tallies[provider.code],
             health.get(provider.code),
-            mappings.get(provider.code, (0, None)),
-            hours.get(provider.code, (0, 0)),
+            alerts=alerts,
+            mapping=mappings.get(provider.code, (0, None)),
+            hours=hours.get(provider.code, (0, 0)),
         )
         for provider in known
     ]
@@ -99,9 +105,12 @@ def _standing(
     pools: list[PoolReading],
     tally: Tally,
     health: ProviderHealth | None,
+    *,
+    alerts: Sequence[AlertView],
     mapping: tuple[int, dt.datetime | None],
     hours: tuple[int, int],
 ) -> Standing:
+    scopes = {f"provider:{provider.code}", *(f"pool:{reading.pool}" for reading in pools)}
     aside = [reading for reading in pools if reading.quality.value != "good"]
     return Standing(
         provider=provider.code,
@@ -118,15 +127,20 @@ def _standing(
             capacity=sum(reading.capacity or 0.0 for reading in aside),
             pools=len(aside),
         ),
+        alerts=[alert for alert in alerts if alert.scope in scopes],
         mapping_version=mapping[0],
         mapping_changed_at=mapping[1],
     )
 
 
 def _hours(now: dt.datetime) -> dict[str, tuple[int, int]]:
-    rows = (
-        PoolHour.objects.filter(hour_at__gt=now - _DAY, hour_at__lte=now)
-        .values("pool__site__provider_id")
-        .annotate(samples_n=Sum("samples"), good_n=Sum("good_samples"))
-    )
-    return {row["pool__site__provider_id"]: (row["samples_n"], row["good_n"]) for row in rows}
+    everywhere = places()
+    since = now.replace(minute=0, second=0, microsecond=0) - 23 * _HOUR
+    names = ("samples", "good_samples")
+    day = hour_matrix(everywhere.pool_id, since, since + _DAY, names=names)
+    order = np.searchsorted(day.pool_id, everywhere.pool_id)
+    counts = np.stack([day.columns[name].sum(axis=1)[order] for name in names])
+    return {
+        provider: tuple(counts[:, everywhere.provider == provider].sum(axis=1).astype(int).tolist())
+        for provider in set(everywhere.provider.tolist())
+    }

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from monitoring.domain.exemplars import Entry, read_entry
 from monitoring.domain.samples import to_us
 from monitoring.formats.blocks import SHELF_SLOTS, PointColumns
-from monitoring.models import Series
+from monitoring.models import ExemplarRing, Series
 from monitoring.selectors.points import read_points
 
 MAX_SERIES_LISTED = 500
@@ -60,6 +61,19 @@ def points_of(series_id: int, since: dt.datetime, until: dt.datetime) -> PointCo
         return None
     chosen = np.flatnonzero(shelf.series_id == series_id)
     return shelf.take(chosen[np.argsort(shelf.measured_us[chosen])])
+
+
+def exemplars_of(series_id: int, since: dt.datetime, until: dt.datetime) -> list[Entry]:
+    """Return what is kept of a series' exemplars in [since, until), newest first.
+
+    Args:
+        series_id: key of the series.
+        since: inclusive.
+        until: exclusive.
+    """
+    row = ExemplarRing.objects.filter(pk=series_id).first()
+    entries = [read_entry(entry) for entry in row.entries] if row else []
+    return [entry for entry in entries if to_us(since) <= entry[0] < to_us(until)]
 
 
 def _shown(row: Series) -> dict[str, Any]:

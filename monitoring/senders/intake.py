@@ -3,12 +3,12 @@
 import datetime as dt
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import accumulate, pairwise
 
 import numpy as np
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 
 from monitoring import ingest, services
 from monitoring.domain.points import (
@@ -25,6 +25,7 @@ from monitoring.domain.samples import CodeArray, IntArray, Window
 from monitoring.formats.blocks import PointColumns
 from monitoring.formats.heads import HeadMemory
 from monitoring.senders.catalogue import Catalogue, read_catalogue
+from monitoring.senders.exemplars import keep_exemplars
 from monitoring.senders.memory import SenderMemory, memory_of
 from monitoring.senders.narrow import store_points
 from monitoring.senders.rows import NO_ROWS, Formed, RowsTooWide, form_rows
@@ -103,12 +104,14 @@ class _Push:
 
 
 def _take_all(provider_code: str, pushes: Sequence[_Push]) -> list[PointReport]:
-    """Store requests in one transaction, and once more when a partition was missing."""
+    """Store requests in one transaction, and once more when something was in the way."""
     group = _Group(provider_code, pushes)
     try:
         return group.take()
-    except IntegrityError as error:
-        if not ingest.is_missing_partition(error):
+    except (IntegrityError, OperationalError) as error:
+        if ingest.was_met(error):
+            return group.take(looks_at_all=True)
+        if not (isinstance(error, IntegrityError) and ingest.is_missing_partition(error)):
             raise
     # the loop that makes partitions ahead has not run for weeks of grid time: heal and go on
     window = group.window
@@ -139,8 +142,12 @@ class _Group:
         self._value = np.concatenate([points.value for points in every])
 
     @transaction.atomic
-    def take(self) -> list[PointReport]:
-        """Store everything that is new, and return what became of each request's points."""
+    def take(self, *, looks_at_all: bool = False) -> list[PointReport]:
+        """Store everything that is new, and return what became of each request's points.
+
+        Args:
+            looks_at_all: look up every row that is made, as one was there unknown to the states.
+        """
         # one after the other: each must see the points that those before it have stored
         lock_sender(self._provider)
         catalogue = read_catalogue(self._provider, self._memory.catalogue)
@@ -158,10 +165,15 @@ class _Group:
         accepted = np.zeros(len(fault), bool)
         accepted[taken[is_new]] = True
 
-        formed = self._form(columns.take(is_new & (placed.position[series_of] >= 0)), placed)
+        touched = columns.take(is_new & (placed.position[series_of] >= 0))
+        formed = self._form(touched, placed, looks_at_all=looks_at_all)
+        exemplars = keep_exemplars(
+            [(push.points, push.window) for push in self._pushes],
+            [placed.series_id[part] for part in self._series_parts],
+        )
         reports = [
-            report_on(push.points, fault[part], accepted[part])
-            for push, part in zip(self._pushes, self._parts, strict=True)
+            replace(report_on(push.points, fault[part], accepted[part]), exemplars_written=kept)
+            for push, part, kept in zip(self._pushes, self._parts, exemplars, strict=True)
         ]
         ingest.account_for(self._provider, reports, self.now)
         transaction.on_commit(partial(self._remember, placed, formed))
@@ -175,10 +187,15 @@ class _Group:
             remembered[part] = heads.series_ids(spelling, catalogue.epoch)
         return place_series(self._series, is_wanted, catalogue, remembered=remembered, now=self.now)
 
-    def _form(self, touched: PointColumns, placed: Placement) -> Formed:
+    def _form(self, touched: PointColumns, placed: Placement, *, looks_at_all: bool) -> Formed:
         try:
             return form_rows(
-                touched, placed.catalogue, self._memory.formed, now=self.now, window=self.window
+                touched,
+                placed.catalogue,
+                self._memory.formed,
+                now=self.now,
+                window=self.window,
+                looks_at_all=looks_at_all,
             )
         except RowsTooWide:
             if len(self._pushes) > 1:

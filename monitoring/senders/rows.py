@@ -5,10 +5,9 @@ import logging
 from dataclasses import dataclass
 
 import numpy as np
-from django.db import connection
 from prometheus_client import Counter
 
-from monitoring import ingest
+from monitoring import ingest, selectors
 from monitoring.domain.assembly import (
     LOOKBACK_TICKS,
     REQUIRED,
@@ -21,6 +20,7 @@ from monitoring.domain.assembly import (
     carry_forward,
     join_rows,
 )
+from monitoring.domain.hour_matrix import DAY_US
 from monitoring.domain.samples import (
     FIELD_NAMES,
     NO_FAULT,
@@ -29,9 +29,10 @@ from monitoring.domain.samples import (
     IntArray,
     Quality,
     Window,
+    moment_of,
 )
-from monitoring.formats import pg_arrays
 from monitoring.formats.blocks import SHELF_SLOTS, PointColumns
+from monitoring.models import Pool
 from monitoring.selectors.points import read_points
 from monitoring.senders.catalogue import Catalogue
 from monitoring.senders.formed import FormedTicks
@@ -42,6 +43,7 @@ logger = logging.getLogger(__name__)
 MAX_BLOCKS = 60_000
 ROWS = Counter("tiaodu_assembled_rows_total", "Wide rows made from points", ["provider", "quality"])
 _US_IN_S = 1_000_000
+_GOOD = QUALITIES.index(Quality.GOOD)
 
 
 class RowsTooWide(Exception):
@@ -66,6 +68,7 @@ def form_rows(
     *,
     now: dt.datetime,
     window: Window,
+    looks_at_all: bool = False,
 ) -> Formed:
     """Store the rows that can be made after points of some pools have been stored.
 
@@ -75,6 +78,7 @@ def form_rows(
         formed: what is remembered of rows that were made before.
         now: present grid time.
         window: times that are taken.
+        looks_at_all: look up every row, as one was there unknown to the newest states.
 
     Returns:
         What has a row now; to be remembered once it is committed.
@@ -96,7 +100,10 @@ def form_rows(
     if len(lacking):
         known = _known(lacking, int(touched_tick.max()), tick_us)
         whole = join_rows([whole, carry_forward(lacking, known)])
-    if len(whole) and not _store(whole, catalogue, tick_us, now=now, window=window):
+    batch, provider_code = _batch_of(whole, catalogue, tick_us), catalogue.mapping.provider
+    if len(whole) and not _store(
+        batch, provider_code, now=now, window=window, looks_at_all=looks_at_all
+    ):
         # what was refused is looked at again when more of its tick comes
         return NO_ROWS
     return Formed(whole.pool_id, whole.tick)
@@ -121,37 +128,37 @@ def _readings(
 
 
 def _known(rows: WideRows, newest_tick: int, tick_us: int) -> dict[int, KnownValues]:
-    parameters = {
-        "pools": pg_arrays.pack_integers(np.unique(rows.pool_id)),
-        "newest": pg_arrays.pack_times(np.array([(newest_tick + 1) * tick_us])),
-        "good": QUALITIES.index(Quality.GOOD),
+    pools = Pool.objects.filter(pk__in=np.unique(rows.pool_id).tolist())
+    stale_after_s: dict[int, float] = dict(pools.values_list("pk", "stale_after_s"))
+    if not stale_after_s:
+        return {}
+    # what is older than that speaks for none of the rows
+    longest_us = min(round(max(stale_after_s.values()) * _US_IN_S), DAY_US)
+    since = moment_of(int(rows.tick.min()) * tick_us - longest_us - tick_us)
+    stands = selectors.places_of(np.array(list(stale_after_s), np.int64))
+    stored = selectors.samples_between(
+        stands.shelves, since, moment_of((newest_tick + 1) * tick_us + 1)
+    )
+    pool_id = stands.pool_at(stored.place)
+    chosen = np.flatnonzero((pool_id > 0) & (stored.quality == _GOOD))
+    # of each pool the newest is put in last
+    chosen = chosen[np.argsort(stored.measured_us[chosen], kind="stable")]
+    newest = dict(zip(pool_id[chosen].tolist(), chosen.tolist(), strict=True))
+    return {
+        pool: KnownValues(
+            tick=(us := int(stored.measured_us[at])) // tick_us,
+            last_tick=(us + round(stale_after_s[pool] * _US_IN_S)) // tick_us,
+            values={name: float(stored.values[name][at]) for name in REQUIRED},
+        )
+        for pool, at in newest.items()
     }
-    with connection.wrap_database_errors, pg_arrays.array_cursor(connection.connection) as cursor:
-        cursor.execute(_KNOWN, parameters, binary=True)
-        return {
-            pool_id: KnownValues(
-                tick=us // tick_us,
-                last_tick=(us + round(stale_after_s * _US_IN_S)) // tick_us,
-                values=dict(zip(REQUIRED, values, strict=True)),
-            )
-            for pool_id, us, stale_after_s, *values in cursor
-        }
 
 
-def _store(
-    rows: WideRows,
-    catalogue: Catalogue,
-    tick_us: int,
-    *,
-    now: dt.datetime,
-    window: Window,
-) -> bool:
-    """Store rows and return whether all of them are there now."""
-    provider_code = catalogue.mapping.provider
+def _batch_of(rows: WideRows, catalogue: Catalogue, tick_us: int) -> Batch:
     codes, keys = catalogue.pool_codes
     at = np.minimum(np.searchsorted(keys, rows.pool_id), max(0, len(keys) - 1))
     is_theirs = keys[at] == rows.pool_id if len(keys) else np.zeros(len(rows), bool)
-    batch = Batch(
+    return Batch(
         pools=codes,
         pool_ref=np.where(is_theirs, at, -1),
         measured_us=rows.tick * tick_us,
@@ -161,24 +168,18 @@ def _store(
         fault_field=np.zeros(len(rows), np.int16),
         rule=rows.rule,
     )
-    report = ingest.store_assembled(batch, provider_code=provider_code, now=now, window=window)
+
+
+def _store(
+    batch: Batch, provider_code: str, *, now: dt.datetime, window: Window, looks_at_all: bool
+) -> bool:
+    """Store rows and return whether all of them are there now."""
+    report = ingest.store_assembled(
+        batch, provider_code=provider_code, now=now, window=window, looks_at_all=looks_at_all
+    )
     ROWS.labels(provider_code, "stored").inc(report.accepted)
     ROWS.labels(provider_code, "refused").inc(report.rejected)
     if report.rejected:
         facts = {"provider": provider_code, "reasons": dict(report.rejected_by_reason)}
         logger.warning("rows.refused", extra=facts)
     return not report.rejected
-
-
-_KNOWN = f"""
-SELECT p.id, (extract(epoch FROM s.measured_at) * 1000000)::int8, p.stale_after_s,
-       {", ".join(f"s.{name}" for name in REQUIRED)}
-  FROM monitoring_pool p
- CROSS JOIN LATERAL (
-       SELECT * FROM monitoring_sample
-        WHERE pool_id = p.id AND quality = %(good)s
-          AND measured_at <= (%(newest)s::timestamptz[])[1]
-          AND measured_at > (%(newest)s::timestamptz[])[1] - interval '1 day'
-        ORDER BY measured_at DESC LIMIT 1) s
- WHERE p.id = ANY(%(pools)s::int8[])
-"""  # noqa: S608 (only the names of our own fields are put in)

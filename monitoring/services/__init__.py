@@ -22,6 +22,7 @@ from monitoring.services.alerting import (
     sync_alerts,
 )
 from monitoring.services.days import pack_past_days
+from monitoring.services.exemplars import forget_exemplars
 from monitoring.services.inventory import register_inventory
 from monitoring.services.levels import confirm_level
 from monitoring.services.partitions import PARTITIONS_AHEAD, analyze_tables, keep_partitions
@@ -54,6 +55,7 @@ __all__ = (
     "evaluate_alerts",
     "follow_rules",
     "forget_alerts",
+    "forget_exemplars",
     "keep_default_rules",
     "keep_partitions",
     "pack_past_days",

@@ -63,11 +63,11 @@ def _shelves(statement: str, now: dt.datetime) -> list[Shelf]:
 
 @transaction.atomic
 def _pack(day: dt.datetime, shelf: int) -> None:
+    pool_ids = np.arange(shelf * SHELF_POOLS, (shelf + 1) * SHELF_POOLS)
     with connection.cursor() as cursor:
         # A moment without writers: what they had begun is committed and read below, and what they
         # begin after this marks the day as outdated.
-        cursor.execute("LOCK TABLE monitoring_poolhour IN SHARE MODE")
-    pool_ids = np.arange(shelf * SHELF_POOLS, (shelf + 1) * SHELF_POOLS)
+        cursor.execute(_LOCK, {"first": int(pool_ids[0]), "last": int(pool_ids[-1])})
     start_us = to_us(day)
     matrix = HourMatrix.empty(pool_ids, start_us=start_us, end_us=start_us + DAY_US, names=COLUMNS)
     selectors.fill_from_hours(matrix, day, day + _DAY, pool_ids=pool_ids)
@@ -85,10 +85,16 @@ def _pack(day: dt.datetime, shelf: int) -> None:
     ).delete()
 
 
+_LOCK = """
+SELECT FROM monitoring_poolshelf
+ WHERE shelf IN (SELECT shelf_id FROM monitoring_poolslot
+                  WHERE pool_id BETWEEN %(first)s AND %(last)s)
+ ORDER BY shelf FOR NO KEY UPDATE
+"""
 _NEVER_PACKED = """
 SELECT day, shelf
   FROM generate_series(
-       (SELECT date_trunc('day', min(hour_at), 'UTC') FROM monitoring_poolhour),
+       (SELECT date_trunc('day', min(hour_at), 'UTC') FROM monitoring_hourshelf),
        date_trunc('day', %(until)s::timestamptz, 'UTC') - interval '1 day',
        interval '1 day') AS day
  CROSS JOIN unnest(%(shelves)s::bigint[]) AS shelf

@@ -61,7 +61,10 @@ def keep_partitions(
 
 def analyze_tables() -> None:
     """Let the planner know the tables after a bulk load."""
-    tables = ("monitoring_sample", "monitoring_poolhour", "monitoring_poolstate", "monitoring_pool")
+    tables = (
+        *("monitoring_sampleblock", "monitoring_hourshelf", "monitoring_poolshelf"),
+        *("monitoring_poolslot", "monitoring_pool"),
+    )
     with connection.cursor() as cursor:
         for table in tables:
             cursor.execute(f"ANALYZE {table}")

@@ -13,16 +13,6 @@ from collections.abc import Iterable
 import numpy as np
 from django.db import connection, transaction
 
-from monitoring.domain.plausibility import confirm, weigh
-from monitoring.domain.profiles import (
-    COLUMN,
-    NAMES,
-    WATCHED,
-    Profiles,
-    Readings,
-    learn,
-    new_profiles,
-)
 from monitoring.domain.samples import (
     QUALITY_OF_RULE,
     RULES,
@@ -30,6 +20,16 @@ from monitoring.domain.samples import (
     IntArray,
     QualityRule,
     Verdict,
+)
+from monitoring.domain.usual.learning import learn
+from monitoring.domain.usual.plausibility import confirm, weigh
+from monitoring.domain.usual.profiles import (
+    COLUMN,
+    NAMES,
+    WATCHED,
+    Profiles,
+    Readings,
+    new_profiles,
 )
 
 _US = 1_000_000

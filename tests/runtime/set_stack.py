@@ -9,13 +9,15 @@ from controlplane.runtime.__main__ import main
 from controlplane.runtime.stack import tiaodu_stack
 
 SENDERS = ("beiyun", "huadong", "lingnan", "bashu", "xibu")
-# inventory, partitions, keys, and rules that make one row of each second's points
+# inventory, partitions, an operator, keys, and rules that make one row of each second's points
 SEED = f"""
     import json
     import django
     django.setup()
     from django.conf import settings
     from controlplane.auth.keys import issue_key
+    from controlplane.auth.people import Person, register_people
+    from controlplane.auth.roles import Role
     from controlplane.lib import clock
     from monitoring import services
     from monitoring.domain.presets import preset_rules
@@ -25,6 +27,7 @@ SEED = f"""
     inventory = json.loads((settings.FIXTURES_DIR / "grid.json").read_text(encoding="utf-8"))
     services.register_inventory(inventory, engines={{}})
     services.keep_partitions(clock.now())
+    register_people([Person("operator", Role.OPERATOR)], password=settings.DEMO_PASSWORD)
     folder = settings.VAR_DIR / "run" / "keys"
     folder.mkdir(parents=True, exist_ok=True)
     rules = write_rules(preset_rules("tiaodu", "{{tiaodu_pool}}"))

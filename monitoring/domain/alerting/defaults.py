@@ -2,11 +2,16 @@
 
 from monitoring.domain.alerting.rules import AlertRule, Comparison, Level, Metric
 from monitoring.domain.alerts import AlertKind, Severity
+from monitoring.domain.skew import ALARM_S
 
 # a shortage of a quarter of what a region has is more than a busy hour
 CRITICAL_SHARE = 0.25
 # more likely than not
 CRITICAL_PROBABILITY = 0.5
+# a minute off, and samples land in the wrong tick
+CRITICAL_SKEW_S = 60.0
+# half of a provider's pools are more than one pool that was enlarged
+CRITICAL_SUSPECT_SHARE = 0.5
 
 DEFAULT_RULES = (
     AlertRule(
@@ -49,6 +54,36 @@ DEFAULT_RULES = (
         annotations={
             "summary_zh": "{name} 可能缺 {short_units} 单位容量（概率 {probability}）",
             "summary_en": "{name} may be short of {short_units} units (probability {probability})",
+        },
+    ),
+    AlertRule(
+        name=AlertKind.PROVIDER_CLOCK_OFF,
+        metric=Metric.CLOCK_SKEW_S,
+        level=Level.PROVIDER,
+        comparison=Comparison.ABOVE,
+        threshold=ALARM_S,
+        critical_threshold=CRITICAL_SKEW_S,
+        # a sender that makes up for an outage is late for a while
+        for_s=900.0,
+        keep_firing_for_s=900.0,
+        annotations={
+            "summary_zh": "{name} 的时钟偏差 {value} 秒（或上报迟到）",
+            "summary_en": "The clock of {name} is {value} s off, or it sends late",
+        },
+    ),
+    AlertRule(
+        name=AlertKind.READINGS_SUSPECT,
+        metric=Metric.SUSPECT_SHARE,
+        level=Level.PROVIDER,
+        comparison=Comparison.ABOVE,
+        threshold=0.0,
+        critical_threshold=CRITICAL_SUSPECT_SHARE,
+        # one odd reading is set aside without anybody's help
+        for_s=1800.0,
+        keep_firing_for_s=1800.0,
+        annotations={
+            "summary_zh": "{name} 的数据存疑（占已知资源池 {value}），规划不采用",
+            "summary_en": "Suspect data of {name}, not planned on (share of pools: {value})",
         },
     ),
     AlertRule(

@@ -55,7 +55,9 @@ def test_the_rules_are_listed_with_how_they_stand(client_of, auditor):
     assert set(rules) == {
         "CAPACITY_SHORTAGE",
         "FORECAST_SHORTAGE",
+        "PROVIDER_CLOCK_OFF",
         "PROVIDER_SILENT",
+        "READINGS_SUSPECT",
         "WATCHDOG",
     }
     shortage = rules["CAPACITY_SHORTAGE"]

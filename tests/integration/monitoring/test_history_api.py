@@ -6,7 +6,7 @@ import io
 import pyarrow as pa
 import pytest
 
-from monitoring.api import history
+from monitoring.api import bulk
 from tests.conftest import GRID_NOW
 from tests.factories import PoolFactory, make_pool, report, sample
 
@@ -169,8 +169,8 @@ def test_what_cannot_be_asked_is_refused_with_the_parameters_name(ask, what, que
 
 @pytest.mark.usefixtures("reported")
 def test_an_answer_beyond_the_limit_is_refused(ask, monkeypatch):
-    monkeypatch.setattr(history, "MOST_VALUES", 10)
-    monkeypatch.setattr(history, "MOST_SAMPLES", 3)
+    monkeypatch.setattr(bulk, "MOST_VALUES", 10)
+    monkeypatch.setattr(bulk, "MOST_SAMPLES", 3)
 
     assert ask("hours").json()["code"] == "answer-too-large"
     assert ask("samples", pool="beijing-gpu").status_code == 413

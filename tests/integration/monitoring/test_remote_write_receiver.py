@@ -1,7 +1,7 @@
 """The receiver cases of Prometheus' own compliance suite, each with everything read back.
 
-The ids name the suite's cases. Where this receiver differs it says so: native histograms are
-refused and exemplars passed over, and neither is ever said to be written.
+The ids name the suite's cases. Native histograms are kept as the series of a classic one, exemplars
+of series that have a sample beside it: what is said to be written can be read back.
 """
 
 import math
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from monitoring.domain.samples import to_us
-from monitoring.models import Point, PointBlock, ProviderTally, Series
+from monitoring.models import ExemplarRing, Point, PointBlock, ProviderTally, Series
 from tests import wire
 from tests.conftest import GRID_NOW
 from tests.factories import ProviderFactory
@@ -73,9 +73,16 @@ def body_of(series):
             sample.start_timestamp = sent.start_ms
         for labels in sent.exemplars:
             refs = [request.ref(text) for pair in labels.items() for text in pair]
-            entry.exemplars.add(labels_refs=refs, value=1.0)
+            at_ms = NOW_MS + sent.minutes * MINUTE_MS
+            entry.exemplars.add(labels_refs=refs, value=1.0, timestamp=at_ms)
         for _ in range(sent.histograms):
-            entry.histograms.add(count=3, sum=4.5)
+            entry.histograms.add(
+                count=3,
+                sum=4.5,
+                timestamp=NOW_MS,
+                positive_spans=[{"offset": 0, "length": 2}],
+                positive_deltas=[1, 1],
+            )
         if sent.metadata is not None:
             kind, words = sent.metadata
             entry.metadata.type, entry.metadata.help_ref = kind, request.ref(words)
@@ -93,6 +100,18 @@ def stored():
         (row.series.labels, to_us(row.measured_at) // 1000 - NOW_MS, repr(row.value))
         for row in rows
     ], values
+
+
+def sorted_items(labels):
+    return tuple(sorted(labels.items()))
+
+
+def read_exemplars():
+    return sorted(
+        (ring.series.labels["__name__"], measured_us // 1000 - NOW_MS, sorted_items(labels))
+        for ring in ExemplarRing.objects.select_related("series")
+        for measured_us, _, labels in ring.entries
+    )
 
 
 def expected(series):
@@ -113,7 +132,13 @@ def written(answer):
 def assert_taken(answer, series):
     kept = [sent for sent in series if sent.value is not None]
     assert (answer.status_code, answer.content) == (204, b"")
-    assert written(answer) == [len(kept), 0, 0]
+    examples = sum(len(sent.exemplars) for sent in kept)
+    assert written(answer) == [len(kept), 0, examples]
+    assert read_exemplars() == sorted(
+        (sent.labels["__name__"], sent.minutes * MINUTE_MS, labels)
+        for sent in kept
+        for labels in map(sorted_items, sent.exemplars)
+    )
     rows, bits = stored()
     assert rows == expected(kept)
     if len({sent.minutes for sent in kept}) == 1:
@@ -370,16 +395,29 @@ def test_what_stands_beside_a_nameless_sample_does_not_save_it(push, labels, mor
         pytest.param([Sent({"__name__": "h"}, histograms=1), Sent(UP, 1.0)], id="beside a sample"),
     ],
 )
-def test_native_histograms_are_refused_and_never_said_to_be_written(push, series):
+def test_native_histograms_are_kept_as_classic_ones(push, series):
     kept = [sent for sent in series if sent.value is not None]
-    histograms = sum(sent.histograms for sent in series)
+    histograms = [sent for sent in series if sent.histograms]
 
     answer = push(body_of(series))
 
-    assert (answer.status_code, written(answer)) == (400, [len(kept), 0, 0])
-    assert answer.json()["rejected"] == histograms
-    assert {error["code"] for error in answer.json()["errors"]} == {"unsupported-histogram"}
-    assert stored()[0] == expected(kept)
+    examples = sum(len(sent.exemplars) for sent in series)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert written(answer) == [len(kept), len(histograms), examples]
+    read = {
+        (labels["__name__"], labels.get("le", "")): float(value)
+        for labels, _, value in stored()[0]
+        if labels["__name__"] != "up"
+    }
+    for sent in histograms:
+        name = sent.labels["__name__"]
+        assert read[f"{name}_count", ""] == 3.0
+        assert read[f"{name}_sum", ""] == 4.5
+        # one value in (0.5, 1], two in (1, 2]
+        buckets = {le: count for (of, le), count in read.items() if of == f"{name}_bucket"}
+        assert buckets == {"0.5": 0.0, "1": 1.0, "2": 3.0, "+Inf": 3.0}
+    tally = ProviderTally.objects.get(provider_id="beiyun")
+    assert (tally.received, tally.accepted) == (len(kept) + len(histograms),) * 2
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "image/png"])

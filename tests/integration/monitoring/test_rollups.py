@@ -11,8 +11,15 @@ from hypothesis import strategies as st
 
 from monitoring import selectors, services
 from monitoring.domain.hour_matrix import COLUMNS
-from monitoring.models import OutdatedDay, PackedDay, PoolHour, PoolState, ProviderTally, Sample
-from monitoring.selectors import hours
+from monitoring.models import (
+    OutdatedDay,
+    PackedDay,
+    PoolHour,
+    PoolSlot,
+    PoolState,
+    ProviderTally,
+    Sample,
+)
 from tests.conftest import GRID_NOW
 from tests.factories import PoolFactory, report, sample
 
@@ -44,11 +51,6 @@ def query(statement):
     with connection.cursor() as cursor:
         cursor.execute(statement)
         return cursor.fetchall()
-
-
-@pytest.fixture(autouse=True)
-def _packed_days_are_read_for_one_pool_too(monkeypatch):
-    monkeypatch.setattr(hours, "FEW_POOLS", 0)
 
 
 def stored_hours():
@@ -179,10 +181,10 @@ def test_a_pool_with_samples_cannot_be_deleted_behind_djangos_back():
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_constraint WHERE contype = 'f'"
-            " AND conrelid = 'monitoring_poolstate'::regclass"
+            " AND conrelid = 'monitoring_poolslot'::regclass"
             " AND confrelid = 'monitoring_pool'::regclass"
         )
         (guards,) = cursor.fetchone()
 
     assert guards == 1
-    assert PoolState.objects.filter(pool=pool).exists()
+    assert PoolSlot.objects.filter(pool=pool).exists()

@@ -141,9 +141,9 @@ def test_provider_tallies_show_zeros_for_one_that_sent_nothing(beijing):
         pytest.param(lambda: selectors.region_states(GRID_NOW), 2, id="region_states"),
         pytest.param(lambda: selectors.headline(GRID_NOW), 1, id="headline"),
         pytest.param(
-            lambda: selectors.demand_frame(GRID_NOW - 24 * HOUR, GRID_NOW), 2, id="demand"
+            lambda: selectors.demand_frame(GRID_NOW - 24 * HOUR, GRID_NOW), 1, id="demand"
         ),
-        pytest.param(lambda: selectors.trend(GRID_NOW), 2, id="trend"),
+        pytest.param(lambda: selectors.trend(GRID_NOW), 1, id="trend"),
         pytest.param(lambda: selectors.open_alerts(GRID_NOW), 1, id="open_alerts"),
         pytest.param(selectors.provider_tallies, 2, id="provider_tallies"),
     ],

@@ -191,17 +191,17 @@ def test_of_summaries_count_and_sum_are_kept(push):
     assert stored()["rpc_sum"][0]["a"] == "b"
 
 
-def test_exponential_histograms_are_refused_and_nothing_of_them_is_kept(push):
+def test_a_scale_that_nobody_knows_is_refused_and_nothing_of_it_is_kept(push):
     def exponential(metric):
         metric.name = "size"
         point = metric.exponential_histogram.data_points.add(time_unix_nano=NOW_NS, count=5)
-        point.sum, point.scale = 8.0, 1
+        point.sum, point.scale = 8.0, 99
 
     answer = push(request_of(exponential, gauge("temp", 1.0)))
 
     rejected, message = partial(answer)
     assert rejected == 1
-    assert "exponential histograms are not stored" in message
+    assert "scale of the histogram" in message
     assert list(stored()) == ["temp"]
     assert account().rejected_by_reason == {"unsupported-histogram": 1}
 

@@ -48,6 +48,8 @@ def test_the_rules_that_come_along_hold_as_long_as_ever():
         "PROVIDER_SILENT": (300.0, 300.0),
         "CAPACITY_SHORTAGE": (900.0, 1800.0),
         "FORECAST_SHORTAGE": (0.0, 3600.0),
+        "PROVIDER_CLOCK_OFF": (900.0, 900.0),
+        "READINGS_SUSPECT": (1800.0, 1800.0),
         "WATCHDOG": (0.0, 0.0),
     }
 

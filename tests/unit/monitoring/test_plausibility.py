@@ -7,10 +7,11 @@ from django.conf import settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring.domain.plausibility import confirm, weigh
-from monitoring.domain.profiles import COLUMN, WATCHED, Readings, learn, new_profiles
 from monitoring.domain.samples import RULES
 from monitoring.domain.skew import ClockState, add_lags, estimate_skew
+from monitoring.domain.usual.learning import learn
+from monitoring.domain.usual.plausibility import confirm, weigh
+from monitoring.domain.usual.profiles import COLUMN, WATCHED, Readings, new_profiles
 
 STEP_S = 300.0
 

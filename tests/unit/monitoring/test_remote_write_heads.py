@@ -35,7 +35,7 @@ def facts(points):
         points.fault.tolist(),
         points.origin.tolist(),
         points.is_histogram.tolist(),
-        points.skipped_exemplars,
+        points.exemplars,
     )
 
 

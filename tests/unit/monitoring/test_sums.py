@@ -1,7 +1,5 @@
 """Adding rows up and packing them: what a loop over plain numbers finds too."""
 
-import struct
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,7 +16,6 @@ from monitoring.domain.hour_matrix import (
 )
 from monitoring.domain.samples import FIELD_NAMES, QUALITIES, RULES, SOURCES, first_of_each
 from monitoring.domain.sums import HOUR_US, Rows, hour_sums, newest_of_each_pool
-from monitoring.formats import pg_copy
 
 MINUTE_US = 60_000_000
 ROWS = st.lists(
@@ -110,53 +107,6 @@ def test_codes_of_stored_samples_never_change():
         *("", "allocated-above-capacity", "over-claim", "partial-tick"),
         "carried-forward",
     )
-
-
-def read_copy(body):
-    """Read PostgreSQL's binary COPY format back, value by value."""
-    assert body.startswith(b"PGCOPY\n\xff\r\n\0" + bytes(8))
-    at, rows = 19, []
-    while (count := struct.unpack_from("!h", body, at)[0]) != -1:
-        at, row = at + 2, []
-        for _ in range(count):
-            (length,) = struct.unpack_from("!i", body, at)
-            at += 4
-            row.append(None if length < 0 else body[at : at + length])
-            at += max(0, length)
-        rows.append(row)
-    assert at + 2 == len(body)
-    return rows
-
-
-@given(st.lists(st.tuples(st.integers(0, 2**40), st.floats(allow_infinity=False)), max_size=40))
-def test_packed_rows_hold_each_value_and_null_for_what_was_not_reported(entries):
-    ids = np.array([entry[0] for entry in entries], np.int64)
-    numbers = np.array([entry[1] for entry in entries], float)
-    body = b"".join(
-        pg_copy.pack_rows(
-            integers={"pool_id": ids},
-            times_us={"measured_at": ids},
-            floats={"capacity": numbers, "queued": np.ones(len(ids))},
-            codes={"source": np.full(len(ids), 2, np.int16)},
-        )
-    )
-
-    rows = read_copy(body)
-
-    assert len(rows) == len(entries)
-    for row, (number, value) in zip(rows, entries, strict=True):
-        expected = None if np.isnan(value) else struct.pack("!d", value)
-        assert row[0] == struct.pack("!q", number)
-        assert row[1] == struct.pack("!q", number - 946_684_800_000_000)
-        assert row[2:] == [expected, struct.pack("!d", 1.0), struct.pack("!h", 2)]
-
-
-def test_rows_beyond_a_chunk_are_packed_too():
-    count = pg_copy.CHUNK_ROWS * 2 + 5
-    ids = np.arange(count)
-    body = b"".join(pg_copy.pack_rows(integers={"a": ids}, times_us={}, floats={}, codes={}))
-
-    assert [int.from_bytes(row[0], "big") for row in read_copy(body)] == ids.tolist()
 
 
 def test_packed_days_are_put_back_where_they_were():

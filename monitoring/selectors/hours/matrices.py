@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psycopg
 from django.db import connection
 
 from monitoring.domain.hour_matrix import DAY_US, SHELF_POOLS, HourMatrix, shelf_of
 from monitoring.domain.samples import BoolArray, IntArray, moment_of, to_us
 from monitoring.formats import pg_arrays
 from monitoring.models import Pool
+from monitoring.selectors.shelves import hour_records, places_of
 
 _DAY = dt.timedelta(days=1)
 # a day of which less is packed is read hour by hour as a whole
 _MOSTLY = 0.8
-# a few pools' hours are read as quickly as whole shelves of days
-FEW_POOLS = 8
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,11 @@ class Places:
 
 def inventory_version() -> int:
     """Return a number that changes with every change of a pool or a site, and never comes again."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT version FROM monitoring_inventoryversion")
-        return int(cursor.fetchone()[0])
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        cursor = psycopg.Cursor(connection.connection)
+        row = cursor.execute("SELECT version FROM monitoring_inventoryversion").fetchone()
+    return int(row[0]) if row else 0
 
 
 def places() -> Places:
@@ -82,24 +84,17 @@ def fill_from_hours(
     matrix: HourMatrix, since: dt.datetime, until: dt.datetime, *, pool_ids: IntArray
 ) -> None:
     """Fill in the stored hours of [since, until) of some of the matrix's pools."""
-    names = list(matrix.columns)
-    statement = f"""
-        SELECT array_agg(pool_id), array_agg(hour_at),
-               {", ".join(f"array_agg({name}::float8)" for name in names)}
-          FROM monitoring_poolhour
-         WHERE hour_at >= %(since)s AND hour_at < %(until)s AND pool_id = ANY(%(pools)s)
-    """  # noqa: S608 (only the names of our own columns are put in)
-    found = _one_row(statement, since=since, until=until, pools=pool_ids)
-    if found is not None:
-        pool_id, hour_us, *columns = found
-        matrix.put_hours(pool_id, hour_us, dict(zip(names, columns, strict=True)))
+    stands = places_of(pool_ids)
+    records, place, hour_us = hour_records(stands.shelves, since, until)
+    pool_id = stands.pool_at(place)
+    is_asked = pool_id > 0
+    columns = {name: records[name][is_asked].astype(np.float64) for name in matrix.columns}
+    matrix.put_hours(pool_id[is_asked], hour_us[is_asked], columns)
 
 
 def _fill_from_days(matrix: HourMatrix, days: int) -> BoolArray:
     """Fill in what is packed and up to date; return for which pools and days that was."""
     is_packed = np.zeros((len(matrix.pool_id), days), bool)
-    if len(matrix.pool_id) <= FEW_POOLS:
-        return is_packed
     names = list(matrix.columns)
     shelves = shelf_of(matrix.pool_id)
     parameters = {
@@ -143,15 +138,6 @@ def _fill_the_rest(
     for day in np.flatnonzero(~is_open & ~is_packed.all(axis=0)).tolist():
         begin, end = max(since, first + day * _DAY), min(until, first + (day + 1) * _DAY)
         fill_from_hours(matrix, begin, end, pool_ids=matrix.pool_id[~is_packed[:, day]])
-
-
-def _one_row(statement: str, *, pools: IntArray | None = None, **parameters: object) -> Any:
-    if pools is not None:
-        parameters["pools"] = pg_arrays.pack_integers(pools)
-    with connection.wrap_database_errors, pg_arrays.array_cursor(_raw()) as cursor:
-        cursor.execute(statement, parameters, binary=True)
-        row = cursor.fetchone()
-    return None if row is None or row[0] is None else row
 
 
 def _raw() -> Any:

@@ -1,70 +1,23 @@
 """Learns from a pool's good readings what is usual for it: level, steps, whole numbers, rest.
 
-A profile is a row of numbers, so that many pools are learned from at once. Nothing here judges.
+Nothing here judges.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 
 from monitoring.domain.samples import FloatArray, IntArray
+from monitoring.domain.usual.profiles import (
+    COLUMN,
+    WATCHED,
+    Profiles,
+    Readings,
+    is_whole,
+    log_steps,
+)
+from monitoring.domain.usual.relation import learn_relation
 
-# columns whose unit can be mistaken; the first three count units of the pool
-COUNTED = ("capacity", "allocated", "queued")
-WATCHED = (*COUNTED, "power_kw")
 HALF_LIFE_S = 30 * 86_400.0
-LONGEST_GAP_S = 6 * 3600.0
 _SPEED = 0.05
-_US = 1e6
-PARTS = ("level", "reach", "jump", "typical", "whole", "factor")
-EXTRA = ("last_s", "seen", "changed_s", "longest_still_s", "changes")
-NAMES = (*(f"{name}_{part}" for name in WATCHED for part in PARTS), *EXTRA)
-COLUMN = {name: position for position, name in enumerate(NAMES)}
-
-Profiles = npt.NDArray[np.float64]
-
-
-def new_profiles(count: int) -> Profiles:
-    """Return profiles of pools of which nothing is known.
-
-    Args:
-        count: k pools.
-
-    Returns:
-        (k, len(NAMES)) float64: for each watched column its level (last good value), reach (largest
-        |log step|, halved in 30 days), jump (the same of |step| itself), typical |log step|,
-        whether all values were whole (1 or 0) and the factor by which it is suspected to be off
-        (0 = none); then `last_s` (time of the
-        newest good reading, seconds since 1970), `seen`, `changed_s` (when anything last changed),
-        `longest_still_s` (longest rest of the past), `changes`.
-    """
-    fresh = np.zeros((count, len(NAMES)))
-    for name in WATCHED:
-        fresh[:, COLUMN[f"{name}_level"]] = np.nan
-        fresh[:, COLUMN[f"{name}_whole"]] = 1.0
-    return fresh
-
-
-@dataclass(frozen=True)
-class Readings:
-    """Good readings in order of pool and time.
-
-    Attributes:
-        ref: (m,) int64, position of the pool's profile, in order.
-        at_s: (m,) float64, seconds since 1970 UTC, in order within a pool.
-        values: watched column to (m,) float64; NaN = not reported.
-    """
-
-    ref: IntArray
-    at_s: FloatArray
-    values: Mapping[str, FloatArray]
-
-    def take(self, where: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> "Readings":
-        """Return some of the readings."""
-        values = {name: column[where] for name, column in self.values.items()}
-        return Readings(self.ref[where], self.at_s[where], values)
 
 
 def learn(profiles: Profiles, readings: Readings) -> None:
@@ -89,22 +42,9 @@ def learn(profiles: Profiles, readings: Readings) -> None:
     decay = np.exp2(-np.clip(age_s, 0.0, HALF_LIFE_S) / HALF_LIFE_S)
     for name in WATCHED:
         _learn_column(profiles, readings, name, starts, ends, decay)
+    learn_relation(profiles, readings, starts, ends)
     profiles[pools, COLUMN["last_s"]] = readings.at_s[ends]
     profiles[pools, COLUMN["seen"]] += ends - starts + 1
-
-
-def log_steps(before: FloatArray, after: FloatArray) -> FloatArray:
-    """Return log(after / before); NaN where either is unknown or not above zero."""
-    usable = (before > 0) & (after > 0)
-    steps = np.full(len(after), np.nan)
-    steps[usable] = np.log(after[usable]) - np.log(before[usable])
-    return steps
-
-
-def is_whole(values: FloatArray) -> npt.NDArray[np.bool_]:
-    """Whether each value is a whole number; unknown ones are."""
-    with np.errstate(invalid="ignore"):
-        return ~(np.abs(values - np.round(values)) >= 1e-6)
 
 
 def _learn_column(
@@ -134,6 +74,8 @@ def _learn_column(
     share = 1.0 - (1.0 - _SPEED) ** count
     typical = COLUMN[f"{name}_typical"]
     profiles[pools, typical] += share * (mean - profiles[pools, typical])
+    moved = (column != before) & ~np.isnan(column) & ~np.isnan(before)
+    profiles[pools, COLUMN[f"{name}_moves"]] += np.add.reduceat(moved.astype(float), starts)
     whole = COLUMN[f"{name}_whole"]
     profiles[pools, whole] = np.minimum(
         profiles[pools, whole], np.minimum.reduceat(is_whole(column).astype(float), starts)
@@ -141,6 +83,9 @@ def _learn_column(
     last = column[ends]
     level = COLUMN[f"{name}_level"]
     profiles[pools, level] = np.where(np.isnan(last), profiles[pools, level], last)
+    place = np.maximum.reduceat(np.where(column > 0, np.arange(len(column)), -1), starts)
+    ground = COLUMN[f"{name}_ground"]
+    profiles[pools, ground] = np.where(place >= 0, column[place], profiles[pools, ground])
 
 
 def _learn_rest(profiles: Profiles, readings: Readings, starts: IntArray, ends: IntArray) -> None:

@@ -4,7 +4,8 @@ A unit that is off multiplies a value by a known factor. A reading is suspect wh
 pool's last good level is larger than any of the past and lies where such a factor would put it. It
 stays suspect while it follows the level times that factor; it is good again once it is nearer to
 the level itself, when the factor is refuted (the true value would not be whole, or would not fit
-into the capacity), or when a person confirms the new level.
+into the capacity), or when a person confirms the new level. A step of exactly a factor needs no
+comparison with past ones, and power may contradict an allocation whatever its steps.
 """
 
 from collections.abc import Mapping
@@ -12,17 +13,18 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from monitoring.domain.profiles import (
+from monitoring.domain.samples import RULES, CodeArray, FloatArray, QualityRule
+from monitoring.domain.usual.learning import learn
+from monitoring.domain.usual.profiles import (
     COLUMN,
     COUNTED,
     WATCHED,
     Profiles,
     Readings,
     is_whole,
-    learn,
     log_steps,
 )
-from monitoring.domain.samples import RULES, CodeArray, FloatArray, QualityRule
+from monitoring.domain.usual.relation import count_doubts, is_contradicted
 
 # a prefix of 1000 or 1024, percent against fraction, nodes of eight against their parts
 FACTORS = (8.0, 100.0, 1000.0, 1024.0)
@@ -30,16 +32,21 @@ WARM_UP = 36
 FLAT_AFTER_S = 12 * 3600.0
 FLAT_TIMES = 3.0
 MANY_CHANGES = 50
+MANY_MOVES = 12
 _LEAST_STEP = float(np.log(2.5))
 # beyond this a step larger than all of the past is a unit, whatever the factor
 _HOPELESS = float(np.log(300.0))
-_LEAST_SHARE = float(np.log(4.0))
+# a share that differs less from its units is looked for where power can tell them apart only
+_LEAST_AFTER_NONE = float(np.log(50.0))
+_LEAST_SHARE, _SEEN_SHARE = float(np.log(4.0)), float(np.log(1.5))
 _CALM = 0.85
 # chosen on real traces (benchmarks/quality.py): how much of the largest past jump a step must
 # exceed, and how close to a factor it must land, in the log, at a calm and at a lively pool
 _JUMPS, _CLOSE, _LOOSE = 0.5, 0.06, 0.2
 # of the capacity: an error smaller than this changes no plan
 _MATTERS = 0.05
+# real counts step by exactly a factor between one and eight only: one job comes, or goes
+_EXACT, _LEAST_EXACT = 1e-9, 9.0
 _BoolArray = npt.NDArray[np.bool_]
 
 
@@ -91,7 +98,13 @@ def _is_calm(profiles: Profiles, readings: Readings) -> _BoolArray:
         calm &= known[:, COLUMN[f"{name}_factor"]] == 0
         if name in COUNTED:
             calm &= (known[:, COLUMN[f"{name}_whole"]] == 0) | is_whole(column)
+    calm &= (known[:, COLUMN["doubts"]] == 0) & ~_is_contradicted(known, readings)
     return calm
+
+
+def _is_contradicted(known: Profiles, readings: Readings) -> _BoolArray:
+    factors = np.exp(_log_factors(known, "allocated", least_share=_SEEN_SHARE))
+    return is_contradicted(known, readings, factors)
 
 
 def _is_frozen(profiles: Profiles, readings: Readings) -> _BoolArray:
@@ -140,10 +153,13 @@ def _weigh_once(profiles: Profiles, part: Readings) -> CodeArray:
     rule[_is_frozen(profiles, part)] = _FLAT
     known = profiles[part.ref]
     is_warm = known[:, COLUMN["seen"]] >= WARM_UP
-    has_moved = known[:, COLUMN["changes"]] >= MANY_CHANGES
     for name in COUNTED:
+        # a column that never moves was whole by chance
+        has_moved = known[:, COLUMN[f"{name}_moves"]] >= MANY_MOVES
         was_whole = known[:, COLUMN[f"{name}_whole"]] == 1
         rule[has_moved & was_whole & ~is_whole(part.values[name])] = _NO_COUNT
+    doubted = count_doubts(profiles, part.ref, _is_contradicted(known, part))
+    rule[doubted & is_warm] = _UNIT
     for name in WATCHED:
         factor = _factor(known, part.values, name, is_warm=is_warm)
         if name != "capacity":
@@ -175,7 +191,11 @@ def _factor(
 ) -> FloatArray:
     column, level = values[name], known[:, COLUMN[f"{name}_level"]]
     before = known[:, COLUMN[f"{name}_factor"]]
+    was_zero = level == 0
+    level = np.where(was_zero, known[:, COLUMN[f"{name}_ground"]], level)
     step = log_steps(level, column)
+    # what was none may come back at another size: only what no prefix could be mistaken for counts
+    step[was_zero & ~(np.abs(step) > _LEAST_AFTER_NONE)] = np.nan
     size = np.abs(step)
     with np.errstate(all="ignore"):
         goes_on = (before > 0) & (np.abs(step - np.log(before)) < size)
@@ -186,21 +206,23 @@ def _factor(
     unusual |= size > np.maximum(_HOPELESS, 1.2 * known[:, COLUMN[f"{name}_reach"]])
     if name in ("allocated", "queued"):
         unusual &= np.abs(column - level) > _MATTERS * known[:, COLUMN["capacity_level"]]
+    unusual |= _is_exact(level, column, new)
     starts = is_warm & (before == 0) & unusual & (new > 0)
     factor = np.where(goes_on, before, np.where(starts, new, 0.0))
     return np.where(_is_refuted(known, column, factor, name), 0.0, factor)
 
 
+def _is_exact(level: FloatArray, column: FloatArray, factor: FloatArray) -> _BoolArray:
+    """Whether a value is its level times a factor, to the last digit; small counts say nothing."""
+    with np.errstate(all="ignore"):
+        exact: _BoolArray = np.abs(column - level * factor) <= _EXACT * column
+        exact &= np.maximum(level, column) >= _LEAST_EXACT
+    return exact & (factor > 0)
+
+
 def _nearest_factor(known: Profiles, step: FloatArray, name: str) -> FloatArray:
     """Return the factor that explains each step, or 0."""
-    logs = [np.full(len(step), sign * np.log(f)) for f in FACTORS for sign in (1, -1)]
-    if name in ("allocated", "queued"):
-        # a share of the capacity instead of units, as a fraction or in percent
-        with np.errstate(all="ignore"):
-            capacity = np.log(known[:, COLUMN["capacity_level"]])
-        shares = [-capacity, np.log(100.0) - capacity]
-        logs += [np.where(np.abs(s) > _LEAST_SHARE, s, np.inf) for s in shares]
-    table = np.stack(logs)
+    table = _log_factors(known, name)
     distance = np.abs(table - step)
     np.nan_to_num(distance, copy=False, nan=np.inf)
     best = distance.argmin(axis=0)
@@ -208,6 +230,18 @@ def _nearest_factor(known: Profiles, step: FloatArray, name: str) -> FloatArray:
     tolerance = np.clip(3 * known[:, COLUMN[f"{name}_typical"]], _CLOSE, _LOOSE)
     explained = (distance[best, pick] <= tolerance) | (np.abs(step) > _HOPELESS)
     return np.where(explained, np.exp(table[best, pick]), 0.0)
+
+
+def _log_factors(known: Profiles, name: str, *, least_share: float = _LEAST_SHARE) -> FloatArray:
+    """Return the logs of all factors by which a column may be off: (f, m)."""
+    logs = [np.full(len(known), sign * np.log(f)) for f in FACTORS for sign in (1, -1)]
+    if name in ("allocated", "queued"):
+        # a share of the capacity instead of units, as a fraction or in percent
+        with np.errstate(all="ignore"):
+            capacity = np.log(known[:, COLUMN["capacity_level"]])
+        shares = [-capacity, np.log(100.0) - capacity]
+        logs += [np.where(np.abs(s) > least_share, s, np.inf) for s in shares]
+    return np.stack(logs)
 
 
 def _is_refuted(known: Profiles, column: FloatArray, factor: FloatArray, name: str) -> _BoolArray:
