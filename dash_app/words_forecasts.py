@@ -85,6 +85,16 @@ FORECAST_WORDS: dict[str, tuple[str, str]] = {
         "Error ÷ best naive error, one point per run; a lasting rise triggers training early.",
     ),
     "fc_retraining": ("将重新训练", "a new training follows"),
+    "fc_aside": ("未采用的数据", "Data left out"),
+    "fc_no_aside": (
+        "之前 24 小时的 {n} 个样本全部采用",
+        "All {n} samples of the 24 h before were used",
+    ),
+    "fc_aside_sum": (
+        "之前 24 小时的 {n} 个样本中 {k} 个质量不佳，未采用（{pools} 个资源池）",
+        "Of {n} samples of the 24 h before, {k} were not good and left out (pools: {pools})",
+    ),
+    "fc_aside_unknown": ("此次预测未记录", "Not noted for this run"),
     "fc_fallbacks": ("退化", "Fallbacks"),
     "fc_no_fallbacks": ("所有序列均由模型预测", "Every series is forecast by the model"),
     "fc_method": ("方法", "method"),

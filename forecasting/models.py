@@ -69,6 +69,9 @@ class ForecastRun(models.Model):
         default=dict, help_text="how the runs before this one came true, known at its issue"
     )
     drift = models.JSONField(default=dict, help_text="what the watch over the model found")
+    set_aside = models.JSONField(
+        default=dict, help_text="samples of the day before that were not good, by rule and pool"
+    )
 
     class Meta:
         constraints = [

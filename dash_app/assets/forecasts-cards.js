@@ -37,6 +37,21 @@
         element("td", { class: "fc-warn" }, known("fallback_", entry.reason)))))))];
   }
 
+  function aside(run, places) {
+    const found = (run && run.set_aside) || {};
+    if (!isKnown(found.samples)) return [element("p", { class: "empty" }, text("fc_aside_unknown"))];
+    if (!found.set_aside) return [element("p", { class: "fc-verdict fc-good" }, "● " + text("fc_no_aside", { n: t.count(found.samples) }))];
+    const rules = (counts) => Object.entries(counts).sort((a, b) => b[1] - a[1])
+      .map(([rule, n]) => known("pv_rule_", rule) + " " + t.count(n)).join(" · ");
+    return [
+      element("p", {}, text("fc_aside_sum", { n: t.count(found.samples), k: t.count(found.set_aside), pools: found.pools_total })),
+      element("div", { class: "fc-scroll", tabindex: "0" }, element("table", { class: "fc-table" },
+        element("tbody", {}, Object.entries(found.pools).sort((a, b) => b[1].set_aside - a[1].set_aside).map(([code, pool]) => element("tr", {},
+          element("th", { scope: "row" }, placeName(places, "pool:" + code)),
+          element("td", { class: "fc-warn" }, t.count(pool.set_aside) + " / " + t.count(pool.samples)),
+          element("td", {}, rules(pool.by_rule)))))))];
+  }
+
   const pair = (name, ...value) => [element("dt", {}, name), element("dd", {}, ...value)];
 
   function gateWords(scores) {
@@ -74,5 +89,5 @@
         element("td", { class: model.is_champion ? "fc-good" : "muted" }, text(model.is_champion ? "fc_promoted" : model.scores.is_promoted ? "fc_was" : "fc_kept")))))))];
   }
 
-  t.forecastCards = { declaration, fallbacks, modelCard, registry, placeName, moment };
+  t.forecastCards = { declaration, fallbacks, aside, modelCard, registry, placeName, moment };
 })();

@@ -70,6 +70,7 @@
     t.fill(byId("fc-skill"), accuracy, () => t.forecastFigures.skill(state.accuracy));
     t.fill(byId("fc-coverage"), accuracy, () => t.forecastFigures.coverage(state.accuracy));
     t.fill(byId("fc-drift"), accuracy, () => t.forecastFigures.drift(state.accuracy));
+    t.fill(byId("fc-aside"), JSON.stringify(state.run && state.run.set_aside), () => t.forecastCards.aside(state.run, state.places));
     t.fill(byId("fc-fallbacks"), JSON.stringify(state.run && state.run.fallbacks), () => t.forecastCards.fallbacks(state.run, state.places));
     t.fill(byId("fc-model"), accuracy + JSON.stringify(state.run), () => t.forecastCards.modelCard(state.accuracy, state.run));
     t.fill(byId("fc-registry"), JSON.stringify(state.models), () => t.forecastCards.registry(state.models));

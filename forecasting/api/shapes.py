@@ -42,6 +42,29 @@ class DeclarationOut(serializers.Serializer[Any]):
     degraded_reason = serializers.CharField(allow_blank=True)
 
 
+class PoolAsideOut(serializers.Serializer[Any]):
+    """What was set aside of one pool."""
+
+    samples = serializers.IntegerField()
+    set_aside = serializers.IntegerField()
+    by_rule = serializers.DictField(child=serializers.IntegerField())
+
+
+class AsideOut(serializers.Serializer[Any]):
+    """Samples of the day before a run that are stored, and that it does not reckon with."""
+
+    since = serializers.DateTimeField()
+    until = serializers.DateTimeField()
+    samples = serializers.IntegerField(help_text="all that are stored")
+    set_aside = serializers.IntegerField(help_text="those that are not good")
+    by_quality = serializers.DictField(child=serializers.IntegerField())
+    by_rule = serializers.DictField(child=serializers.IntegerField())
+    pools_total = serializers.IntegerField(help_text="pools of which something was set aside")
+    pools = serializers.DictField(
+        child=PoolAsideOut(), help_text="by pool code; those with most of it, 100 at most"
+    )
+
+
 class RunOut(serializers.Serializer[Any]):
     """A run with its declaration: what made it, from what data, and when."""
 
@@ -57,6 +80,7 @@ class RunOut(serializers.Serializer[Any]):
     degraded_reason = serializers.CharField(allow_blank=True)
     fallbacks = serializers.DictField(help_text="series not by the model -> method and reason")
     steps = serializers.ListField(child=serializers.CharField())
+    set_aside = AsideOut(help_text="empty for runs of before this was noted")
     age_s = serializers.FloatField(help_text="grid seconds since it was issued")
     declaration = DeclarationOut()
 

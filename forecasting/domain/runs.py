@@ -2,8 +2,9 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class RunState(StrEnum):
@@ -59,6 +60,7 @@ class RunInfo:
         horizon_h: leads 1 to this, hours.
         trained_from: beginning of the model's data; None without a model.
         steps: codes of how it was made, in order.
+        set_aside: what of the telemetry of the day before its issue it left out.
     """
 
     id: int
@@ -74,6 +76,7 @@ class RunInfo:
     horizon_h: int
     trained_from: dt.datetime | None
     steps: tuple[str, ...]
+    set_aside: Mapping[str, Any] = field(default_factory=dict)
 
 
 def series_code(scope: Scope | EnergyScope, code: str) -> str:

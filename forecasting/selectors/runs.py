@@ -79,4 +79,5 @@ def declare(run: ForecastRun, now: dt.datetime) -> RunInfo:
         horizon_h=run.horizon_h,
         trained_from=run.trained_from,
         steps=tuple(run.steps),
+        set_aside=run.set_aside,
     )

@@ -20,6 +20,7 @@ from forecasting.domain.runs import RunState, scope_and_code
 from forecasting.models import ForecastModel, ForecastPath, ForecastRun
 from forecasting.services.alerting import sync_shortage_alerts
 from forecasting.services.announced import sight_declarations
+from forecasting.services.aside import left_out
 from forecasting.services.history import read_history
 from forecasting.services.making import Made, make_demand, make_energy
 from forecasting.services.training import train
@@ -112,6 +113,7 @@ def _store(
             "fallbacks": _fallbacks(made.forecast) | _fallbacks(energy),
             "accuracy": watched.accuracy,
             "drift": watched.drift,
+            "set_aside": left_out(issued_at),
         },
     )
     if is_new:
