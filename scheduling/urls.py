@@ -7,6 +7,7 @@ from scheduling.api import dispatch, limits, plans, waits, whatifs, workloads
 
 urlpatterns: list[URLPattern] = [
     path("workloads", workloads.Workloads.as_view(), name="workloads"),
+    path("services", workloads.Services.as_view(), name="services"),
     path("plans", plans.PlanList.as_view(), name="plans"),
     path("plans/<int:plan_id>", plans.PlanDetail.as_view(), name="plan"),
     path("plans/<int:plan_id>/propose", plans.ProposePlan.as_view(), name="plan-propose"),
@@ -27,6 +28,21 @@ urlpatterns: list[URLPattern] = [
     path(
         "planning/carbon-caps/<int:limit_id>", limits.CarbonCapDetail.as_view(), name="carbon-cap"
     ),
+    path("planning/accelerators", limits.AcceleratorList.as_view(), name="accelerators"),
+    path(
+        "planning/accelerators/<int:limit_id>",
+        limits.AcceleratorDetail.as_view(),
+        name="accelerator",
+    ),
+    path("planning/speeds", limits.SpeedList.as_view(), name="speeds"),
+    path("planning/speeds/<int:limit_id>", limits.SpeedDetail.as_view(), name="speed"),
+    path("planning/fair-shares", limits.FairShareList.as_view(), name="fair-shares"),
+    path(
+        "planning/fair-shares/<int:limit_id>",
+        limits.FairShareDetail.as_view(),
+        name="fair-share",
+    ),
+    path("planning/fairness", plans.PlanningFairness.as_view(), name="planning-fairness"),
     path("what-ifs", whatifs.WhatIfs.as_view(), name="what-ifs"),
     path("what-ifs/<int:what_if_id>", whatifs.WhatIfDetail.as_view(), name="what-if"),
     path("forecasts/waits", waits.Waits.as_view(), name="forecast-waits"),

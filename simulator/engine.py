@@ -13,6 +13,7 @@ from typing import Any, Literal
 from simulator.domain.cluster import Cluster, JobState, Transition
 from simulator.domain.records import GRID, SITE, JobRecord, PoolRecord, site_job, telemetry_sample
 from simulator.domain.timeline import DAY_S, TICK_S, next_tick
+from simulator.domain.workloads import is_checkpointable, kept_s
 from simulator.store import Store
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,12 @@ class JobNotQueued(EngineRefusal):
     code = "job-not-queued"
 
 
+class JobNotStoppable(EngineRefusal):
+    """The job cannot be stopped and resumed: it does not run, or it keeps no checkpoints."""
+
+    code = "job-not-stoppable"
+
+
 class JobNotWithdrawn(EngineRefusal):
     """The job cannot be released: nobody withdrew it, or it is not the site's own."""
 
@@ -73,7 +80,10 @@ class JobNotWithdrawn(EngineRefusal):
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """A job the grid sends: what to run on how many units for at most how long."""
+    """A job the grid sends: what to run on how many units for at most how long.
+
+    `spec` holds `program`, and `done_s` where a checkpoint from elsewhere holds a part of its work.
+    """
 
     name: str
     units: int
@@ -178,6 +188,28 @@ class Engine:
                 self._apply(pool, cluster.withdraw(key, submit_at=job.submitted_at))
             return self._known(pool, key)
 
+    def checkpoint(self, pool: str, key: str) -> JobRecord:
+        """Stop a running job at its last checkpoint and take it out; again, the same answer.
+
+        Raises:
+            UnknownPool: The provider has no such pool.
+            UnknownJob: The pool knows no such job.
+            JobNotStoppable: The job waits, is done, or keeps no checkpoints.
+        """
+        with self._at_present(pool) as cluster:
+            job = self._known(pool, key)
+            if job.state is JobState.WITHDRAWN:
+                return job
+            keeps = is_checkpointable(job.requested_duration_s)
+            if job.state is not JobState.RUNNING or job.started_at is None or not keeps:
+                detail = f"{key} is {job.state.value} and cannot be stopped at a checkpoint"
+                raise JobNotStoppable(detail, job=job)
+            with self._committed():
+                done_s = job.done_s + kept_s(cluster.at - job.started_at)
+                self._store.set_stopped(job, done_s=done_s)
+                self._apply(pool, cluster.stop(key))
+            return self._known(pool, key)
+
     def release(self, pool: str, key: str) -> JobRecord:
         """Queue a withdrawn job of the site itself again, at its old place.
 
@@ -195,6 +227,7 @@ class Engine:
                 raise JobNotWithdrawn(detail, job=job)
             with self._committed():
                 self._store.set_waiting_state(job, JobState.QUEUED, is_released=True)
+                # from a checkpoint it goes on where that stands
                 self._apply(pool, cluster.submit(job.as_job()))
             return self._known(pool, key)
 
@@ -301,7 +334,10 @@ class Engine:
     def _new_job(self, pool: str, key: str, request: JobRequest) -> JobRecord:
         program = request.spec["program"]
         # A program from elsewhere runs as long as it is allowed to; none runs longer.
-        runtime_s = self._store.program_runtime_s(program) or request.requested_duration_s
+        runtime_s = self._store.program_runtime_s(program)
+        if runtime_s is not None:
+            runtime_s = max(1, runtime_s - int(request.spec.get("done_s", 0)))
+        runtime_s = runtime_s or request.requested_duration_s
         return JobRecord(
             pool=pool,
             key=key,

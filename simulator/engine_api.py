@@ -14,6 +14,7 @@ from simulator.engine import (
     Engine,
     EngineRefusal,
     JobNotQueued,
+    JobNotStoppable,
     JobNotWithdrawn,
     JobRequest,
     JobTooLarge,
@@ -36,6 +37,7 @@ STATUS_OF = {
     KeyReused: 422,
     JobTooLarge: 409,
     JobNotQueued: 409,
+    JobNotStoppable: 409,
     JobNotWithdrawn: 409,
 }
 
@@ -169,8 +171,9 @@ class EngineHandler(BaseHTTPRequestHandler):
                 return 200, engine.job(pool, key).as_engine_job()
             case ("DELETE", "v1", "pools", pool, "jobs", key):
                 return 200, engine.withdraw(pool, key).as_engine_job()
-            case ("POST", "v1", "pools", pool, "jobs", key, "release"):
-                return 200, engine.release(pool, key).as_engine_job()
+            case ("POST", "v1", "pools", pool, "jobs", key, "release" | "checkpoint" as verb):
+                act = engine.release if verb == "release" else engine.checkpoint
+                return 200, act(pool, key).as_engine_job()
         raise BadRequest("path", f"there is no {method} {self.path}", status=404)
 
     def _read_body(self) -> bytes:
@@ -257,6 +260,9 @@ def _job_request(body: bytes) -> JobRequest:
         raise BadRequest("name", "must be a text")
     if not isinstance(spec, dict) or not isinstance(spec.get("program"), str):
         raise BadRequest("spec.program", "must be a text")
+    done_s = spec.get("done_s", 0)
+    if not isinstance(done_s, int) or isinstance(done_s, bool) or not 0 <= done_s <= MAX_DURATION_S:
+        raise BadRequest("spec.done_s", f"must be a whole number from 0 to {MAX_DURATION_S}")
     units = _whole_number(document, "units", most=1_000_000)
     duration_s = _whole_number(document, "requested_duration_s", most=MAX_DURATION_S)
     return JobRequest(name, units, duration_s, spec)

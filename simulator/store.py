@@ -13,7 +13,7 @@ from simulator.domain.native import NativeLoad
 from simulator.domain.records import SITE, Arrival, JobRecord, PoolRecord
 from simulator.domain.timeline import PHILLY_LAP_S, lap_windows, price_hour
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE pool (
@@ -35,7 +35,7 @@ CREATE TABLE job (
   tenant TEXT NOT NULL, units INTEGER NOT NULL, runtime_s INTEGER NOT NULL,
   requested_duration_s INTEGER NOT NULL, submitted_at INTEGER NOT NULL, started_at INTEGER,
   finished_at INTEGER, state TEXT NOT NULL, is_released INTEGER NOT NULL,
-  fingerprint TEXT NOT NULL, PRIMARY KEY (pool, key)
+  fingerprint TEXT NOT NULL, done_s INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (pool, key)
 ) WITHOUT ROWID;
 CREATE INDEX job_open ON job (pool, state) WHERE state IN ('QUEUED', 'RUNNING');
 CREATE INDEX job_done ON job (finished_at) WHERE state = 'DONE';
@@ -47,8 +47,10 @@ CREATE TABLE outbox_workload (
 """
 JOB_COLUMNS = (
     "pool, key, origin, program, tenant, units, runtime_s, requested_duration_s,"
-    " submitted_at, started_at, finished_at, state, is_released, fingerprint"
+    " submitted_at, started_at, finished_at, state, is_released, fingerprint, done_s"
 )
+# what brings a file of an older version up to the next one
+UPGRADES = {1: "ALTER TABLE job ADD COLUMN done_s INTEGER NOT NULL DEFAULT 0"}
 KEYS_PER_QUERY = 500
 
 
@@ -88,6 +90,12 @@ class Store:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
+        while version in UPGRADES:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(UPGRADES[version])
+            version += 1
+            connection.execute(f"PRAGMA user_version = {version}")
+            connection.execute("COMMIT")
         if version != SCHEMA_VERSION:
             connection.close()
             msg = f"{path} has version {version}, not {SCHEMA_VERSION}; remove it to start anew"
@@ -197,10 +205,10 @@ class Store:
     def add_job(self, job: JobRecord) -> None:
         """Add a new job to its pool."""
         self._connection.execute(
-            f"INSERT INTO job ({JOB_COLUMNS}) VALUES ({', '.join('?' * 14)})",  # noqa: S608
+            f"INSERT INTO job ({JOB_COLUMNS}) VALUES ({', '.join('?' * 15)})",  # noqa: S608
             (job.pool, job.key, job.origin, job.program, job.tenant, job.units, job.runtime_s,
              job.requested_duration_s, job.submitted_at, job.started_at, job.finished_at,
-             job.state.value, job.is_released, job.fingerprint),
+             job.state.value, job.is_released, job.fingerprint, job.done_s),
         )  # fmt: skip
 
     def job(self, pool: str, key: str) -> JobRecord | None:
@@ -228,10 +236,19 @@ class Store:
             self.announce(pool, change.key)
 
     def set_waiting_state(self, job: JobRecord, state: JobState, *, is_released: bool) -> None:
-        """Write a withdrawal or its release."""
+        """Write a withdrawal or its release; a job that waits has not started."""
         self._connection.execute(
-            "UPDATE job SET state = ?, is_released = ? WHERE pool = ? AND key = ?",
+            "UPDATE job SET state = ?, is_released = ?, started_at = NULL"
+            " WHERE pool = ? AND key = ?",
             (state.value, is_released, job.pool, job.key),
+        )
+        self.announce(job.pool, job.key)
+
+    def set_stopped(self, job: JobRecord, *, done_s: int) -> None:
+        """Write that a running job was stopped, and how much of its work a checkpoint holds."""
+        self._connection.execute(
+            "UPDATE job SET state = ?, is_released = 0, done_s = ? WHERE pool = ? AND key = ?",
+            (JobState.WITHDRAWN.value, done_s, job.pool, job.key),
         )
         self.announce(job.pool, job.key)
 

@@ -1,4 +1,4 @@
-"""HTTP for what limits plans: maintenance windows, quotas, carbon caps."""
+"""HTTP for what people set for plans: limits, accelerators and their speeds, fair shares."""
 
 from typing import Any, ClassVar
 
@@ -16,7 +16,14 @@ from controlplane.auth.roles import Actor, Permission
 from controlplane.lib import clock
 from controlplane.lib.preconditions import if_match
 from scheduling.api.shared import IF_MATCH, request_key
-from scheduling.models import CarbonCapRow, MaintenanceWindow, QuotaRow
+from scheduling.models import (
+    AcceleratorRow,
+    CarbonCapRow,
+    FairShareRow,
+    MaintenanceWindow,
+    QuotaRow,
+    SpeedRow,
+)
 from scheduling.selectors.limits import pool_rows, region_rows, site_rows
 from scheduling.services import limits
 
@@ -75,6 +82,52 @@ class CarbonCapSerializer(serializers.ModelSerializer[CarbonCapRow]):
     class Meta:
         model = CarbonCapRow
         fields = (*_SET_BY, "region", "most_kg_per_day")
+        read_only_fields = _SET_BY
+
+
+class AcceleratorSerializer(serializers.ModelSerializer[AcceleratorRow]):
+    """The type of accelerator or node that a pool has."""
+
+    pool = serializers.SlugRelatedField[Any](slug_field="code", queryset=pool_rows())
+    accelerator = serializers.CharField(max_length=100)
+
+    class Meta:
+        model = AcceleratorRow
+        fields = (*_SET_BY, "pool", "accelerator")
+        read_only_fields = _SET_BY
+
+
+class SpeedSerializer(serializers.ModelSerializer[SpeedRow]):
+    """How fast work with a requirement runs on a type of accelerator; 0: not at all."""
+
+    requirement = serializers.CharField(max_length=100)
+    accelerator = serializers.CharField(max_length=100)
+    factor = serializers.FloatField(min_value=0, max_value=100)
+
+    class Meta:
+        model = SpeedRow
+        fields = (*_SET_BY, "requirement", "accelerator", "factor")
+        read_only_fields = _SET_BY
+
+    def validate_factor(self, factor: float) -> float:
+        """Refuse what is neither nothing nor worth telling."""
+        if 0 < factor < 0.01:
+            raise serializers.ValidationError("must be 0, or from 0.01 to 100")
+        return factor
+
+
+class FairShareSerializer(serializers.ModelSerializer[FairShareRow]):
+    """The weight of a tenant, or of all work whose home is in a region."""
+
+    tenant = serializers.CharField(max_length=200, allow_blank=True, default="")
+    region = serializers.PrimaryKeyRelatedField[Any](
+        queryset=region_rows(), allow_null=True, default=None
+    )
+    weight = serializers.FloatField(min_value=0.001, max_value=1000)
+
+    class Meta:
+        model = FairShareRow
+        fields = (*_SET_BY, "tenant", "region", "weight")
         read_only_fields = _SET_BY
 
 
@@ -220,3 +273,45 @@ class CarbonCapDetail(LimitDetail):
     """One carbon cap."""
 
     model, serializer = CarbonCapRow, CarbonCapSerializer
+
+
+@_list_of("accelerators", AcceleratorSerializer)
+class AcceleratorList(LimitList):
+    """Accelerators of pools."""
+
+    model, serializer = AcceleratorRow, AcceleratorSerializer
+
+
+@_detail_of("accelerators", AcceleratorSerializer)
+class AcceleratorDetail(LimitDetail):
+    """One pool's accelerator."""
+
+    model, serializer = AcceleratorRow, AcceleratorSerializer
+
+
+@_list_of("speeds", SpeedSerializer)
+class SpeedList(LimitList):
+    """Speeds of requirements on accelerators."""
+
+    model, serializer = SpeedRow, SpeedSerializer
+
+
+@_detail_of("speeds", SpeedSerializer)
+class SpeedDetail(LimitDetail):
+    """One speed."""
+
+    model, serializer = SpeedRow, SpeedSerializer
+
+
+@_list_of("fair_shares", FairShareSerializer)
+class FairShareList(LimitList):
+    """Weights of fair shares."""
+
+    model, serializer = FairShareRow, FairShareSerializer
+
+
+@_detail_of("fair_shares", FairShareSerializer)
+class FairShareDetail(LimitDetail):
+    """One weight."""
+
+    model, serializer = FairShareRow, FairShareSerializer

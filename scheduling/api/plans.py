@@ -19,6 +19,7 @@ from scheduling.api.shared import IF_MATCH, EmptySerializer, request_key
 from scheduling.domain.lifecycle import PlanState
 from scheduling.domain.policy import RejectReason
 from scheduling.selectors import plans
+from scheduling.selectors.fairness import past_fairness
 from scheduling.selectors.risk import realised_risk
 from scheduling.services import consent, planning
 
@@ -163,8 +164,25 @@ class PlanningRisk(APIView):
     )
     def get(self, request: Request) -> Response:
         """Say how often demand passed the quantile that plans promised room by."""
-        text = request.query_params.get("days", "7")
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= 30):
-            raise InvalidField("days", "must be a whole number from 1 to 30")
-        reports = realised_risk(clock.now(), days=int(text))
+        reports = realised_risk(clock.now(), days=_days(request, most=30))
         return Response({"levels": [dataclasses.asdict(report) for report in reports]})
+
+
+class PlanningFairness(APIView):
+    """How fairly capacity was divided."""
+
+    @extend_schema(
+        responses=OpenApiTypes.OBJECT,
+        parameters=[OpenApiParameter("days", int, description="1 to 14, 7 unless said otherwise")],
+    )
+    def get(self, request: Request) -> Response:
+        """Measure Jain's index over tenants and home regions, for all days and day by day."""
+        require_actor(request.user, Permission.VIEW_GRID)
+        return Response(past_fairness(clock.now(), days=_days(request, most=14)))
+
+
+def _days(request: Request, *, most: int) -> int:
+    text = request.query_params.get("days", "7")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= most):
+        raise InvalidField("days", f"must be a whole number from 1 to {most}")
+    return int(text)

@@ -67,12 +67,16 @@ class JobOrder:
 
 @dataclass(frozen=True)
 class JobReport:
-    """What an engine says of one job; times are the engine's own, aware UTC."""
+    """What an engine says of one job; times are the engine's own, aware UTC.
+
+    `done_s` is the work that a checkpoint of a stopped job holds: it is not done again.
+    """
 
     key: str
     state: EngineJobState
     started_at: dt.datetime | None
     finished_at: dt.datetime | None
+    done_s: float = 0.0
 
 
 class Dispatcher(Protocol):
@@ -94,6 +98,15 @@ class Dispatcher(Protocol):
 
         Raises:
             EngineRefused: the job runs, has ended, or is not known.
+            EngineInDoubt: no answer came in time.
+        """
+        ...
+
+    def checkpoint(self, endpoint: Endpoint, key: str, *, timeout_s: float) -> JobReport:
+        """Stop a running job at its last checkpoint and take it out; again, it answers the same.
+
+        Raises:
+            EngineRefused: the job waits, has ended, is not known, or cannot be stopped so.
             EngineInDoubt: no answer came in time.
         """
         ...

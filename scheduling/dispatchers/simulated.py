@@ -49,6 +49,10 @@ class SimulatedDispatcher:
         """Take a waiting job out of the queue."""
         return self._job(endpoint, "DELETE", _path(endpoint, key), timeout_s)
 
+    def checkpoint(self, endpoint: Endpoint, key: str, *, timeout_s: float) -> JobReport:
+        """Stop a running job at its last checkpoint and take it out."""
+        return self._job(endpoint, "POST", f"{_path(endpoint, key)}/checkpoint", timeout_s)
+
     def release(self, endpoint: Endpoint, key: str, *, timeout_s: float) -> JobReport:
         """Put a withdrawn job back at its old place."""
         return self._job(endpoint, "POST", f"{_path(endpoint, key)}/release", timeout_s)
@@ -124,8 +128,9 @@ def _report(job: Mapping[str, Any]) -> JobReport:
             state=EngineJobState(job["state"]),
             started_at=_moment(job.get("started_at")),
             finished_at=_moment(job.get("finished_at")),
+            done_s=float(job.get("done_s") or 0.0),
         )
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise EngineInDoubt(f"The engine's answer cannot be read: {error}.") from error
 
 

@@ -22,6 +22,7 @@ class PoolLoad:
         waiting_units: units of announced workloads that wait here and that the plan places.
         promised: units and hours of each workload that is promised to come here and that
             telemetry does not show yet.
+        served: units with which services serve their users here; the plan places these, too.
     """
 
     capacity: float
@@ -32,6 +33,7 @@ class PoolLoad:
     running: tuple[tuple[float, float], ...] = ()
     waiting_units: float = 0.0
     promised: tuple[tuple[float, float], ...] = ()
+    served: float = 0.0
 
 
 def left_for_guests(load: PoolLoad, demand_quantile: FloatArray) -> FloatArray:
@@ -76,12 +78,12 @@ def busy_units(load: PoolLoad, slots: int) -> FloatArray:
     """This function will say what holds a pool whatever is planned now.
 
     Running workloads until their requested end, what else telemetry shows to run at its present
-    level, and what is promised to come.
+    level, services excepted, and what is promised to come.
 
     Returns:
         (T,) units >= 0.
     """
-    explained = sum(units for units, _ in load.running)
+    explained = sum(units for units, _ in load.running) + load.served
     unexplained = max(0.0, load.allocated - explained)
     return profile(load.running, slots) + unexplained + profile(load.promised, slots)
 

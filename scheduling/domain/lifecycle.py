@@ -71,6 +71,14 @@ class MoveEvent(StrEnum):
     REVERT = "revert"
 
 
+class MovedWork(StrEnum):
+    """What a move takes: work that waits, work that runs, or the traffic of a service."""
+
+    WAITING = "WAITING"
+    RUNNING = "RUNNING"
+    SERVICE = "SERVICE"
+
+
 class PassageState(StrEnum):
     """Where one workload stands on its way from the source engine to the destination engine."""
 
@@ -90,11 +98,13 @@ class PassageEvent(StrEnum):
     """What can happen to a workload on its way."""
 
     START = "start"
+    START_THERE = "start-there"
     SKIP = "skip"
     WITHDRAWN = "withdrawn"
     NOT_WITHDRAWN = "not-withdrawn"
     SUBMITTED = "submitted"
     NOT_SUBMITTED = "not-submitted"
+    NOT_STARTED_THERE = "not-started-there"
     RELEASED = "released"
     NOT_RELEASED = "not-released"
     RUN = "run"
@@ -156,11 +166,14 @@ MOVE_TRANSITIONS: Mapping[tuple[MoveState, MoveEvent], MoveState] = {
 _W, _V = PassageState, PassageEvent
 PASSAGE_TRANSITIONS: Mapping[tuple[PassageState, PassageEvent], PassageState] = {
     (_W.BOUND, _V.START): _W.WITHDRAWING,
+    # a service goes on at home: its traffic needs units at the destination, and nothing withdrawn
+    (_W.BOUND, _V.START_THERE): _W.SUBMITTING,
     (_W.BOUND, _V.SKIP): _W.SKIPPED,
     (_W.WITHDRAWING, _V.WITHDRAWN): _W.SUBMITTING,
     (_W.WITHDRAWING, _V.NOT_WITHDRAWN): _W.SKIPPED,
     (_W.SUBMITTING, _V.SUBMITTED): _W.PLACED,
     (_W.SUBMITTING, _V.NOT_SUBMITTED): _W.RELEASING,
+    (_W.SUBMITTING, _V.NOT_STARTED_THERE): _W.SKIPPED,
     (_W.RELEASING, _V.RELEASED): _W.RETURNED,
     (_W.RELEASING, _V.NOT_RELEASED): _W.NEEDS_HUMAN,
     (_W.PLACED, _V.RUN): _W.RUNNING,

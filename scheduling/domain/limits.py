@@ -14,6 +14,8 @@ from scheduling.domain.planner.problem import BoolArray, CarbonCap, FloatArray, 
 HOUR = dt.timedelta(hours=1)
 # a workload that came back from a move rests for so long before the next
 COOL_DOWN = dt.timedelta(hours=6)
+# sums of many hours differ in their last digits by the order in which they are added
+SLACK_KG = 1e-6
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def carbon_room(
     busy_units: FloatArray,
     carbon_kg_per_unit_h: FloatArray,
     starts_at: dt.datetime,
+    staying_units: FloatArray | float = 0.0,
 ) -> tuple[CarbonCap, ...]:
     """This function will say how much of each region's daily cap is left for planned work.
 
@@ -71,9 +74,11 @@ def carbon_room(
         busy_units: (P, T) units held by running and promised work.
         carbon_kg_per_unit_h: (P, T) carbon of a unit-hour.
         starts_at: start of slot 0.
+        staying_units: (P, T) what of the busy units is running work that the plan may move. It
+            counts in the plan, and no cap stops it.
 
     Returns:
-        A cap per region and UTC day of the horizon, never below 0.
+        A cap per region and UTC day of the horizon, never below what running work needs to go on.
     """
     slots = busy_units.shape[1]
     day_of = [(starts_at + slot * HOUR).astimezone(dt.UTC).date() for slot in range(slots)]
@@ -81,13 +86,16 @@ def carbon_room(
     caps = []
     for region, most_kg in sorted(most_kg_per_day.items()):
         rows = [row for row, pool in enumerate(pools) if pool.region == region]
-        expected = (busy_units[rows] * carbon_kg_per_unit_h[rows]).sum(axis=0)
+        staying = (staying_units * carbon_kg_per_unit_h)[rows].sum(axis=0)
+        expected = (busy_units * carbon_kg_per_unit_h)[rows].sum(axis=0) - staying
         for day in sorted(set(day_of)):
             of_day = np.array([one == day for one in day_of])
             used = float(expected[of_day].sum())
             if day == today:
                 used += emitted_kg.get(region, 0.0)
-            caps.append(CarbonCap(region, day, max(0.0, most_kg - used)))
+            least_kg = float(staying[of_day].sum())
+            least_kg += SLACK_KG if least_kg else 0.0
+            caps.append(CarbonCap(region, day, max(least_kg, most_kg - used)))
     return tuple(caps)
 
 

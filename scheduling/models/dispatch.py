@@ -14,6 +14,7 @@ class DispatchCommand(models.Model):
         """What the engine is asked to do."""
 
         WITHDRAW = "WITHDRAW", "take a waiting job out of the source's queue"
+        CHECKPOINT = "CHECKPOINT", "stop a running job at its last checkpoint and take it out"
         SUBMIT = "SUBMIT", "queue the job at the destination"
         RELEASE = "RELEASE", "put the job back into the source's queue"
 
@@ -21,6 +22,9 @@ class DispatchCommand(models.Model):
     kind = models.TextField(choices=Kind.choices)
     key = models.TextField(unique=True, help_text="hash of plan, move, workload, kind and target")
     pool = models.ForeignKey("monitoring.Pool", on_delete=models.PROTECT, related_name="+")
+    order = models.JSONField(
+        default=dict, help_text="of SUBMIT: the job as it is sent, the same at every attempt"
+    )
     state = models.TextField(choices=[(s.value, s.value) for s in CommandState])
     attempts = models.IntegerField(default=0)
     created_at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""Stores what limits plans beside rules and weights: maintenance, quotas and carbon caps."""
+"""Stores what people set for plans beside rules and weights: limits, accelerators, fair shares."""
 
 from django.db import models
 from django.db.models import F, Q
@@ -95,3 +95,65 @@ class CarbonCapRow(Limit):
 
     def __str__(self) -> str:
         return f"{self.region_id} {self.most_kg_per_day} kg a day"
+
+
+class AcceleratorRow(Limit):
+    """Which type of accelerator or node a pool has."""
+
+    pool = models.OneToOneField("monitoring.Pool", on_delete=models.CASCADE, related_name="+")
+    accelerator = models.TextField()
+
+    class Meta:
+        db_table = "scheduling_accelerator"
+
+    def __str__(self) -> str:
+        return f"{self.pool} {self.accelerator}"
+
+
+class SpeedRow(Limit):
+    """How fast work that asks for a requirement runs on a type of accelerator; 0: not at all."""
+
+    requirement = models.TextField()
+    accelerator = models.TextField()
+    factor = models.FloatField()
+
+    class Meta:
+        db_table = "scheduling_speed"
+        constraints = [
+            models.UniqueConstraint(name="speed_once", fields=["requirement", "accelerator"]),
+            models.CheckConstraint(
+                name="speed_sane", condition=Q(factor=0) | Q(factor__range=(0.01, 100))
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.requirement} on {self.accelerator}: {self.factor}"
+
+
+class FairShareRow(Limit):
+    """The weight of a tenant, or of all work whose home is in a region, when capacity is short."""
+
+    tenant = models.TextField(blank=True, default="")
+    region = models.ForeignKey(
+        "monitoring.Region", null=True, on_delete=models.CASCADE, related_name="+"
+    )
+    weight = models.FloatField()
+
+    class Meta:
+        db_table = "scheduling_fair_share"
+        constraints = [
+            models.UniqueConstraint(
+                name="fair_share_once", fields=["tenant", "region"], nulls_distinct=False
+            ),
+            models.CheckConstraint(
+                name="fair_share_of_a_tenant_or_a_region",
+                condition=(Q(tenant="") & Q(region__isnull=False))
+                | (~Q(tenant="") & Q(region__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="fair_share_sane", condition=Q(weight__range=(0.001, 1000))
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tenant or self.region_id}: {self.weight}"

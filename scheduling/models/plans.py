@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from scheduling.domain.lifecycle import MoveState, PassageState, PlanState
+from scheduling.domain.lifecycle import MovedWork, MoveState, PassageState, PlanState
 from scheduling.domain.planner.outcome import PlanStatus
 from scheduling.domain.policy import Decision
 from scheduling.models.workloads import Workload
@@ -34,6 +34,9 @@ class PlanningRun(models.Model):
     waiting = models.JSONField(help_text="per group that waits: why, in code and words")
     statistics = models.JSONField()
     solve_s = models.FloatField()
+    memory = models.BinaryField(
+        null=True, help_text="what the next solve may begin with; losing it costs time only"
+    )
     violations = models.JSONField(default=list, help_text="what the independent checker found")
 
     def __str__(self) -> str:
@@ -97,6 +100,9 @@ class Move(models.Model):
     position = models.IntegerField()
     state = models.TextField(choices=[(s.value, s.value) for s in MoveState])
     group_key = models.TextField()
+    work = models.TextField(
+        choices=[(k.value, k.value) for k in MovedWork], default=MovedWork.WAITING.value
+    )
     data_class = models.TextField()
     source_pool = models.ForeignKey("monitoring.Pool", on_delete=models.PROTECT, related_name="+")
     destination_pool = models.ForeignKey(
@@ -136,6 +142,9 @@ class Passage(models.Model):
     workload = models.ForeignKey(Workload, on_delete=models.PROTECT, related_name="passages")
     state = models.TextField(choices=[(s.value, s.value) for s in PassageState])
     state_reason = models.TextField(blank=True, default="")
+    done_s = models.FloatField(
+        default=0.0, help_text="work that a checkpoint kept: not done again at the destination"
+    )
     placed_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)

@@ -33,6 +33,8 @@ class WeightSet(models.Model):
     delay_usd_per_unit_h = models.FloatField()
     churn_usd_per_job = models.FloatField()
     unmet_usd_per_unit_h = models.FloatField()
+    latency_usd_per_unit_h_ms = models.FloatField(default=0.0)
+    fairness_usd_per_unit_h = models.FloatField(default=0.0)
     max_region_share = models.FloatField(help_text="of a region's load moved in one cycle")
     min_region_units = models.FloatField(help_text="units that may always move in one cycle")
 

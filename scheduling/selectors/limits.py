@@ -1,9 +1,10 @@
-"""Reads what limits plans: maintenance, quotas with what they hold already, carbon caps."""
+"""Reads what people set for plans: maintenance, quotas, carbon caps, accelerators, fair shares."""
 
 import datetime as dt
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,14 +15,22 @@ from scheduling.domain.availability import PoolLoad, busy_units
 from scheduling.domain.limits import Closure, carbon_room
 from scheduling.domain.planner.problem import CarbonCap, FloatArray, PoolFacts, Quota
 from scheduling.domain.workloads import WorkloadState
-from scheduling.models import CarbonCapRow, MaintenanceWindow, QuotaRow, Workload
+from scheduling.models import (
+    AcceleratorRow,
+    CarbonCapRow,
+    FairShareRow,
+    MaintenanceWindow,
+    QuotaRow,
+    SpeedRow,
+    Workload,
+)
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 
 def pool_rows() -> "QuerySet[Any]":
-    """This function will give the pools that a maintenance window may name."""
+    """This function will give the pools that a maintenance window or an accelerator may name."""
     return _target(MaintenanceWindow, "pool").select_related("site")
 
 
@@ -31,7 +40,7 @@ def site_rows() -> "QuerySet[Any]":
 
 
 def region_rows() -> "QuerySet[Any]":
-    """This function will give the regions that a carbon cap may name."""
+    """This function will give the regions that a carbon cap or a fair share may name."""
     return _target(CarbonCapRow, "region")
 
 
@@ -76,6 +85,7 @@ def carbon_caps(
     pools: Sequence[PoolFacts],
     loads: dict[str, PoolLoad | None],
     carbon_kg_per_unit_h: FloatArray,
+    staying_units: FloatArray,
 ) -> tuple[CarbonCap, ...]:
     """This function will read the carbon caps and say what each leaves for planned work.
 
@@ -84,6 +94,7 @@ def carbon_caps(
         pools: P pools.
         loads: what holds each pool; one that is unknown counts as idle.
         carbon_kg_per_unit_h: (P, T) carbon of a unit-hour.
+        staying_units: (P, T) held by running work that the plan may move, if it stays.
     """
     most_kg = dict(CarbonCapRow.objects.values_list("region_id", "most_kg_per_day"))
     if not most_kg:
@@ -100,6 +111,66 @@ def carbon_caps(
         busy_units=busy,
         carbon_kg_per_unit_h=carbon_kg_per_unit_h,
         starts_at=now,
+        staying_units=staying_units,
+    )
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """Which accelerator each pool has, and how fast requirements run on accelerators.
+
+    Attributes:
+        accelerators: type by pool code; a pool that nobody described has none.
+        factors: by requirement and type; 1 for requirements that are not in it.
+    """
+
+    accelerators: dict[str, str]
+    factors: dict[tuple[str, str], float]
+
+    def of(self, requirement: str, pool: str) -> float:
+        """This function will say how fast a requirement runs on a pool; 0 is not at all."""
+        return self.factors.get((requirement, self.accelerators.get(pool, "")), 1.0)
+
+    def asked_factor(self, requirement: str, home: str) -> float:
+        """This function will turn hours asked for at home into hours at speed 1.
+
+        Work that waits where the table says that it cannot run is taken at its word.
+        """
+        return self.of(requirement, home) or 1.0
+
+
+def speeds() -> Speeds:
+    """This function will read the accelerators of pools and the factors of requirements.
+
+    A requirement that is in the table runs on the types listed for it and on no others; one that
+    is not in the table runs everywhere alike.
+    """
+    accelerators = dict(AcceleratorRow.objects.values_list("pool__code", "accelerator"))
+    listed = {
+        (requirement, accelerator): factor
+        for requirement, accelerator, factor in SpeedRow.objects.values_list(
+            "requirement", "accelerator", "factor"
+        )
+    }
+    kinds = {"", *accelerators.values()}
+    nowhere = {(requirement, kind): 0.0 for requirement, _ in listed for kind in kinds}
+    return Speeds(accelerators, nowhere | listed)
+
+
+@dataclass(frozen=True)
+class FairWeights:
+    """Weights by tenant and by home region; 1 where nothing is said."""
+
+    tenants: dict[str, float]
+    regions: dict[str, float]
+
+
+def fair_weights() -> FairWeights:
+    """This function will read the weights of fair shares."""
+    rows = FairShareRow.objects.values_list("tenant", "region_id", "weight")
+    return FairWeights(
+        tenants={tenant: weight for tenant, _, weight in rows if tenant},
+        regions={region: weight for _, region, weight in rows if region},
     )
 
 

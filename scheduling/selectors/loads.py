@@ -96,7 +96,7 @@ def _promised(seen_at: SeenAt) -> Holds:
     """Workloads on their way to each pool, and those there that its telemetry cannot show yet."""
     promised: Holds = defaultdict(list)
     on_their_way = passages_of_open_plans().values_list(
-        "move__destination_pool__code", "workload__units", "workload__requested_duration_s"
+        "move__destination_pool__code", "workload__units", "move__requested_duration_s"
     )
     for pool, units, duration_s in on_their_way:
         promised[pool].append((float(units), duration_s / 3600.0))
@@ -112,7 +112,7 @@ def _moved() -> "QuerySet[Passage, tuple[str, int, float, dt.datetime | None, dt
     ).values_list(
         "move__destination_pool__code",
         "workload__units",
-        "workload__requested_duration_s",
+        "move__requested_duration_s",
         "placed_at",
         "started_at",
     )

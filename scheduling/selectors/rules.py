@@ -37,6 +37,8 @@ def rules_in_force() -> Rules:
             delay_usd_per_unit_h=newest.delay_usd_per_unit_h,
             churn_usd_per_job=newest.churn_usd_per_job,
             unmet_usd_per_unit_h=newest.unmet_usd_per_unit_h,
+            latency_usd_per_unit_h_ms=newest.latency_usd_per_unit_h_ms,
+            fairness_usd_per_unit_h=newest.fairness_usd_per_unit_h,
         )
         share, least = newest.max_region_share, newest.min_region_units
     text = repr((sovereignty, asdict(weights), share, least))

@@ -2,8 +2,9 @@
 
 import datetime as dt
 import hashlib
-from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,26 +14,23 @@ from forecasting import selectors as forecasts
 from monitoring import selectors as grid
 from monitoring.domain.inventory import PoolInfo
 from scheduling.domain.availability import PoolLoad, left_for_guests, left_for_locals
-from scheduling.domain.lifecycle import PassageState
-from scheduling.domain.limits import COOL_DOWN, closed_slots, region_limits
+from scheduling.domain.limits import closed_slots, region_limits
 from scheduling.domain.planner.problem import (
     BoolArray,
     FloatArray,
     PlanningProblem,
     PoolFacts,
 )
+from scheduling.domain.planner.rules.services import ServiceDemand
+from scheduling.domain.planner.terms import running_profile
+from scheduling.domain.serving import with_services
 from scheduling.domain.sovereignty import Place, SovereigntyRule, rule_on
-from scheduling.domain.workloads import (
-    GroupedDemand,
-    WaitingWorkload,
-    WorkloadState,
-    group_workloads,
-)
-from scheduling.models import Passage, Workload
-from scheduling.selectors import limits
-from scheduling.selectors.loads import passages_of_open_plans, pool_loads
+from scheduling.domain.workloads import GroupedDemand
+from scheduling.selectors import limits, movable
+from scheduling.selectors.fairness import owed_by_tenant, used_by_tenant
+from scheduling.selectors.loads import pool_loads
 from scheduling.selectors.rules import Rules, rules_in_force
-from scheduling.selectors.tariffs import energy_prices, links_between
+from scheduling.selectors.tariffs import energy_prices, network
 
 
 @dataclass(frozen=True)
@@ -75,20 +73,25 @@ def situation(
         The situation. A pool whose telemetry is unknown takes no guests.
     """
     pools = tuple(sorted(grid.pools(), key=lambda pool: pool.code))
-    index = {pool.code: position for position, pool in enumerate(pools)}
-    loads = pool_loads(now, pools)
-    quotas = limits.quotas()
-    waiting = waiting_workloads(now, tenants={quota.name for quota in quotas})
-    demand = group_workloads(waiting, index, slots)
     rules = rules or rules_in_force()
+    speeds, net = limits.speeds(), network()
+    quotas, weights = limits.quotas(), limits.fair_weights()
+    limited = frozenset(quota.name for quota in quotas)
+    work = movable.work_to_place(
+        now, pools, slots=slots, speeds=speeds, limited=limited, weighted=frozenset(weights.tenants)
+    )
+    services = movable.services_to_place(
+        now, pools, slots=slots, zones=net.zones, tenants=limited | frozenset(weights.tenants)
+    )
+    demand = with_services(work, services)
+    loads = _with_services(pool_loads(now, pools), pools, services)
     run = forecasts.latest_run(now)
     upper = _demand_quantile(pools, loads, now, slots, risk_quantile)
     energy, carbon = energy_prices(pools, now, slots)
-    egress, transfer = links_between(pools)
     most_out, most_in = region_limits(
         pools, loads, share=rules.max_region_share, least_units=rules.min_region_units
     )
-    facts = tuple(_facts(pool, loads) for pool in pools)
+    facts = tuple(_facts(pool, loads, speeds) for pool in pools)
     problem = PlanningProblem(
         starts_at=now,
         slots=slots,
@@ -99,16 +102,29 @@ def situation(
         energy_usd_per_unit_h=energy,
         carbon_kg_per_unit_h=carbon,
         allowed=allowed_places(demand, pools, rules.sovereignty),
-        egress_usd_per_gb=egress,
-        transfer_h_per_gb=transfer,
+        egress_usd_per_gb=net.egress_usd_per_gb,
+        transfer_h_per_gb=net.transfer_h_per_gb,
         max_out_units=most_out,
         max_in_units=most_in,
         weights=rules.weights,
+        zones=net.zone_of(pools),
+        rtt_ms=net.rtt_ms,
+        throughput=speeds.factors,
         closed=closed_slots(
             limits.closures(now, now + slots * HOUR), facts, starts_at=now, slots=slots
         ),
         quotas=quotas,
-        carbon_caps=limits.carbon_caps(now, pools=facts, loads=loads, carbon_kg_per_unit_h=carbon),
+    )
+    problem = replace(
+        problem,
+        carbon_caps=limits.carbon_caps(
+            now,
+            pools=facts,
+            loads=loads,
+            carbon_kg_per_unit_h=carbon,
+            staying_units=running_profile(problem),
+        ),
+        fair_unit_h=owed_by_tenant(problem, weights, used_by_tenant(now)),
     )
     return Situation(
         as_of=now,
@@ -122,64 +138,34 @@ def situation(
     )
 
 
-def waiting_workloads(now: dt.datetime, *, tenants: Set[str]) -> list[WaitingWorkload]:
-    """This function will read the workloads that wait and that no open plan has taken.
-
-    Args:
-        now: the moment.
-        tenants: those that have a quota; work of others is not told apart by tenant.
-    """
-    taken = passages_of_open_plans().values("workload_id")
-    rows = (
-        Workload.objects.filter(state=WorkloadState.QUEUED)
-        .exclude(pk__in=taken)
-        .order_by("submitted_at", "pk")
-        .values_list(
-            "pk",
-            "pool__code",
-            "data_class",
-            "units",
-            "requested_duration_s",
-            "deadline_at",
-            "data_gb",
-            "tenant",
-        )
-    )
-    moved_at = _came_back_at(now)
-    return [
-        WaitingWorkload(
-            id=pk,
-            pool=pool,
-            data_class=data_class,
-            units=units,
-            requested_duration_s=duration_s,
-            hours_to_latest_start=((deadline - now).total_seconds() - duration_s) / 3600.0,
-            data_gb=data_gb,
-            hours_to_move=(moved_at[pk] + COOL_DOWN - now) / HOUR if pk in moved_at else 0.0,
-            tenant=tenant if tenant in tenants else "",
-        )
-        for pk, pool, data_class, units, duration_s, deadline, data_gb, tenant in rows
-    ]
+def _with_services(
+    loads: dict[str, PoolLoad | None],
+    pools: Sequence[PoolInfo],
+    services: Sequence[ServiceDemand],
+) -> dict[str, PoolLoad | None]:
+    """What serves users now is in the telemetry of its home; the plan places it anew."""
+    served: dict[str, float] = defaultdict(float)
+    for service in services:
+        served[pools[service.home].code] += float(service.units[0])
+    return {
+        code: load
+        and replace(load, served=min(served[code], max(0.0, load.allocated - _explained(load))))
+        for code, load in loads.items()
+    }
 
 
-def _came_back_at(now: dt.datetime) -> dict[int, dt.datetime]:
-    """When workloads came back from a move that did not end well: they rest before the next."""
-    rows = Passage.objects.filter(
-        state=PassageState.RETURNED, updated_at__gt=now - COOL_DOWN
-    ).values_list("workload_id", "updated_at")
-    newest: dict[int, dt.datetime] = {}
-    for pk, at in rows:
-        newest[pk] = max(at, newest.get(pk, at))
-    return newest
+def _explained(load: PoolLoad) -> float:
+    return sum(units for units, _ in load.running)
 
 
-def _facts(pool: PoolInfo, loads: dict[str, PoolLoad | None]) -> PoolFacts:
+def _facts(pool: PoolInfo, loads: dict[str, PoolLoad | None], speeds: limits.Speeds) -> PoolFacts:
     return PoolFacts(
         code=pool.code,
         site=pool.site,
         region=pool.region,
         jurisdiction=pool.jurisdiction,
         is_known=loads[pool.code] is not None,
+        kind=speeds.accelerators.get(pool.code, ""),
     )
 
 
@@ -239,6 +225,7 @@ def _hash(problem: PlanningProblem) -> str:
     digest.update(repr((problem.starts_at, problem.slots, problem.pools, problem.groups)).encode())
     digest.update(repr((problem.max_out_units, problem.max_in_units, problem.weights)).encode())
     digest.update(repr((problem.quotas, problem.carbon_caps)).encode())
+    digest.update(repr((sorted(problem.throughput.items()), problem.fair_unit_h)).encode())
     if problem.closed is not None:
         digest.update(np.packbits(problem.closed).tobytes())
     for array in (
@@ -249,6 +236,8 @@ def _hash(problem: PlanningProblem) -> str:
         problem.allowed,
         problem.egress_usd_per_gb,
         problem.transfer_h_per_gb,
+        problem.rtt_ms,
+        problem.zone_of,
     ):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:32]

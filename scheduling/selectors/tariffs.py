@@ -1,6 +1,7 @@
 """Reads what energy and the movement of data cost."""
 
 import datetime as dt
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -8,10 +9,12 @@ from controlplane.lib.units import HOUR, floor_hour
 from forecasting import selectors as forecasts
 from monitoring import selectors as grid
 from monitoring.domain.inventory import PoolInfo
-from scheduling.domain.planner.problem import FloatArray
+from scheduling.domain.planner.problem import FloatArray, IntArray
 from scheduling.models import Link
 
 DEFAULT_LINK = (0.05, 1.0)
+RTT_WITHIN_REGION_MS = 2.0
+UNKNOWN_RTT_MS = 1e6
 _HOURS_PER_GBIT = 1.0 / 3600.0
 
 
@@ -56,22 +59,43 @@ def _day_before(
     return price, grams
 
 
-def links_between(pools: tuple[PoolInfo, ...]) -> tuple[FloatArray, FloatArray]:
-    """This function will read what it takes to move data.
+@dataclass(frozen=True)
+class Network:
+    """What lies between regions; each region is one network zone.
 
-    Returns:
-        (P, P) USD per GB and (P, P) hours per GB, from row to column, 0 on the diagonal.
+    Attributes:
+        zones: index of each region's code, 0..Z-1.
+        egress_usd_per_gb, transfer_h_per_gb: (Z, Z) from row to column; on the diagonal between two
+            pools of one region.
+        rtt_ms: (Z, Z) round trip; what nobody measured is farther than any bound.
     """
-    table = {
-        (link.source_region, link.destination_region): (link.egress_usd_per_gb, link.gbps)
-        for link in Link.objects.all()
-    }
-    count = len(pools)
-    egress, transfer = np.zeros((count, count)), np.zeros((count, count))
-    for i, source in enumerate(pools):
-        for j, destination in enumerate(pools):
-            if i != j:
-                usd, gbps = table.get((source.region, destination.region), DEFAULT_LINK)
-                egress[i, j] = usd
-                transfer[i, j] = 8.0 / gbps * _HOURS_PER_GBIT
-    return egress, transfer
+
+    zones: dict[str, int]
+    egress_usd_per_gb: FloatArray
+    transfer_h_per_gb: FloatArray
+    rtt_ms: FloatArray
+
+    def zone_of(self, pools: tuple[PoolInfo, ...]) -> IntArray:
+        """This function will return (P,) the zone of each pool."""
+        return np.array([self.zones[pool.region] for pool in pools], dtype=np.int64)
+
+
+def network() -> Network:
+    """This function will read what it takes to move data, and how far regions are apart."""
+    zones = {region.code: place for place, region in enumerate(grid.regions())}
+    egress_usd, gbps = DEFAULT_LINK
+    shape = (len(zones), len(zones))
+    egress = np.full(shape, egress_usd)
+    transfer = np.full(shape, 8.0 / gbps * _HOURS_PER_GBIT)
+    rtt = np.full(shape, UNKNOWN_RTT_MS)
+    np.fill_diagonal(rtt, RTT_WITHIN_REGION_MS)
+    for link in Link.objects.all():
+        source, destination = (
+            zones.get(link.source_region),
+            zones.get(link.destination_region),
+        )
+        if source is not None and destination is not None and source != destination:
+            egress[source, destination] = link.egress_usd_per_gb
+            transfer[source, destination] = 8.0 / link.gbps * _HOURS_PER_GBIT
+            rtt[source, destination] = link.rtt_ms
+    return Network(zones, egress, transfer, rtt)

@@ -1,11 +1,11 @@
-"""Open workloads, for whoever asks what waits and what runs."""
+"""Open workloads and services, for whoever asks what waits and what runs."""
 
 from typing import Any
 
 from django.db.models import Count, Sum
 
 from scheduling.domain.workloads import WorkloadState
-from scheduling.models import Workload
+from scheduling.models import Service, Workload
 
 MOST = 500
 OPEN = (WorkloadState.QUEUED, WorkloadState.RUNNING)
@@ -49,9 +49,31 @@ def open_workloads(pool: str | None = None) -> dict[str, Any]:
                 "units": row.units,
                 "state": row.state,
                 "data_class": row.data_class,
+                "requirement": row.requirement,
+                "members": row.members,
+                "checkpoint_every_s": row.checkpoint_every_s,
                 "submitted_at": row.submitted_at.isoformat(),
                 "deadline_at": row.deadline_at.isoformat(),
             }
             for row in first
         ],
     }
+
+
+def running_services() -> list[dict[str, Any]]:
+    """This function will list running services, at most 500, JSON-able."""
+    rows = Service.objects.filter(is_running=True).select_related("pool")
+    return [
+        {
+            "id": row.pk,
+            "provider": row.provider_code,
+            "external_id": row.external_id,
+            "pool": row.pool.code,
+            "tenant": row.tenant,
+            "data_class": row.data_class,
+            "requirement": row.requirement,
+            "users": row.users,
+            "updated_at": row.updated_at.isoformat(),
+        }
+        for row in rows.order_by("provider_code", "external_id")[:MOST]
+    ]

@@ -24,7 +24,13 @@ from scheduling.dispatchers.base import (
     JobReport,
 )
 from scheduling.dispatchers.registry import dispatcher_for
-from scheduling.domain.lifecycle import CommandEvent, CommandState, PassageEvent, PassageState
+from scheduling.domain.lifecycle import (
+    CommandEvent,
+    CommandState,
+    MovedWork,
+    PassageEvent,
+    PassageState,
+)
 from scheduling.models import DispatchCommand, Passage
 from scheduling.services.dispatching import is_frozen, write_command
 from scheduling.services.states import change_command, change_passage
@@ -39,6 +45,11 @@ MAX_PER_SWEEP = 60
 LOST_AFTER = dt.timedelta(seconds=15)
 BACKOFF_S = (1, 2, 5, 10, 30, 60)
 Kind = DispatchCommand.Kind
+# commands that take a job out at home, with the state in which it must be there
+TAKES_OUT = {
+    Kind.WITHDRAW: EngineJobState.QUEUED,
+    Kind.CHECKPOINT: EngineJobState.RUNNING,
+}
 
 
 def sweep(now: dt.datetime) -> int:
@@ -149,11 +160,11 @@ def _event_for(kind: str, report: JobReport | None) -> CommandEvent:
     if report is None:
         return CommandEvent.REFUSE
     is_withdrawn = report.state is EngineJobState.WITHDRAWN
-    if kind == Kind.WITHDRAW:
+    if kind in TAKES_OUT:
         if is_withdrawn:
             return CommandEvent.CONFIRM
-        is_waiting = report.state is EngineJobState.QUEUED
-        return CommandEvent.FOUND_MISSING if is_waiting else CommandEvent.REFUSE
+        is_there = report.state is TAKES_OUT[Kind(kind)]
+        return CommandEvent.FOUND_MISSING if is_there else CommandEvent.REFUSE
     return CommandEvent.FOUND_MISSING if is_withdrawn else CommandEvent.CONFIRM
 
 
@@ -171,12 +182,14 @@ def _close(
             return 0  # closed by another worker meanwhile
         passage = (
             Passage.objects.select_for_update(of=("self",))
-            .select_related("move__plan", "workload")
+            .select_related("move__plan", "move__source_pool", "move__destination_pool", "workload")
             .get(pk=locked.passage_id)
         )
         locked.attempts = command.attempts
         locked.answer = {"state": report.state} if report else {}
         change_command(locked, event, now, error)
+        if report is not None and locked.kind == Kind.CHECKPOINT:
+            passage.done_s = report.done_s
         _advance(passage, locked.kind, event, now, error)
         facts = {"command": locked.key, "result": locked.state, "error": error[:200]}
         audit.record("system", f"{locked.kind.lower()}-job", f"plan:{passage.move.plan_id}", facts)
@@ -189,14 +202,16 @@ def _advance(
 ) -> None:
     """Take the workload one step on, and write the next command in the same transaction."""
     confirmed = event is CommandEvent.CONFIRM
-    if kind == Kind.WITHDRAW and confirmed:
+    if kind in TAKES_OUT and confirmed:
         change_passage(passage, PassageEvent.WITHDRAWN, now)
         write_command(passage, Kind.SUBMIT, now)
-    elif kind == Kind.WITHDRAW:
+    elif kind in TAKES_OUT:
         change_passage(passage, PassageEvent.NOT_WITHDRAWN, now, error)
     elif kind == Kind.SUBMIT and confirmed:
         passage.placed_at = now
         change_passage(passage, PassageEvent.SUBMITTED, now)
+    elif kind == Kind.SUBMIT and passage.move.work == MovedWork.SERVICE:
+        change_passage(passage, PassageEvent.NOT_STARTED_THERE, now, error)
     elif kind == Kind.SUBMIT:
         change_passage(passage, PassageEvent.NOT_SUBMITTED, now, error)
         write_command(passage, Kind.RELEASE, now)
@@ -264,10 +279,14 @@ def _call(command: DispatchCommand) -> JobReport:
         return dispatcher.withdraw(endpoint, workload.external_id, timeout_s=TIMEOUT_S)
     if command.kind == Kind.RELEASE:
         return dispatcher.release(endpoint, workload.external_id, timeout_s=TIMEOUT_S)
+    if command.kind == Kind.CHECKPOINT:
+        return dispatcher.checkpoint(endpoint, workload.external_id, timeout_s=TIMEOUT_S)
     order = JobOrder(
         name=workload.external_id,
         units=workload.units,
-        requested_duration_s=workload.requested_duration_s,
-        spec=workload.spec,
+        requested_duration_s=command.order.get(
+            "requested_duration_s", workload.requested_duration_s
+        ),
+        spec=command.order.get("spec", workload.spec),
     )
     return dispatcher.submit(endpoint, command.key, order, timeout_s=TIMEOUT_S)

@@ -8,6 +8,7 @@ import datetime as dt
 import hashlib
 import logging
 from collections.abc import Iterable
+from typing import Any
 
 from django.db import transaction
 
@@ -19,6 +20,7 @@ from monitoring import selectors as grid
 from scheduling.domain.availability import PoolLoad, room_now
 from scheduling.domain.lifecycle import (
     CommandState,
+    MovedWork,
     MoveEvent,
     MoveState,
     PassageEvent,
@@ -29,7 +31,7 @@ from scheduling.domain.lifecycle import (
     outcome_of_passages,
 )
 from scheduling.domain.sovereignty import Place, rule_on
-from scheduling.domain.workloads import WorkloadState
+from scheduling.domain.workloads import LEAST_LEFT_H, WorkloadKind, WorkloadState
 from scheduling.models import (
     DispatchCommand,
     DispatchSwitch,
@@ -38,12 +40,20 @@ from scheduling.models import (
     RebalancingPlan,
     Workload,
 )
+from scheduling.selectors.limits import speeds
 from scheduling.selectors.loads import passages_of_open_plans, pool_loads
 from scheduling.selectors.rules import rules_in_force
 from scheduling.services.states import change_move, change_passage, change_plan
 from scheduling.services.validity import why_superseded
 
 logger = logging.getLogger(__name__)
+
+# what a workload must be at home when its move begins; a replica of a service is never there
+STATE_AT_HOME = {
+    MovedWork.WAITING: WorkloadState.QUEUED,
+    MovedWork.RUNNING: WorkloadState.RUNNING,
+    MovedWork.SERVICE: WorkloadState.WITHDRAWN,
+}
 
 
 def set_frozen(actor: Actor, *, frozen: bool, reason: str, now: dt.datetime) -> DispatchSwitch:
@@ -163,10 +173,25 @@ def write_command(passage: Passage, kind: str, now: dt.datetime) -> DispatchComm
         kind=kind,
         key=command_key(passage, kind),
         pool_id=move.destination_pool_id if at_destination else move.source_pool_id,
+        order=_order(passage) if at_destination else {},
         state=CommandState.PENDING,
         created_at=now,
         due_wall_at=clock.wall_now(),
     )
+
+
+def _order(passage: Passage) -> dict[str, Any]:
+    """The job as the destination is asked to run it, written once: a repeated command is alike."""
+    move, workload = passage.move, passage.workload
+    left_s = max(1.0, workload.requested_duration_s - passage.done_s)
+    known = speeds()
+    there = known.of(workload.requirement, move.destination_pool.code) or 1.0
+    slower = known.asked_factor(workload.requirement, move.source_pool.code) / there
+    spec = dict(workload.spec)
+    if passage.done_s:
+        spec["done_s"] = int(passage.done_s)
+    # a faster place gets no less time than was asked for: a factor is an estimate
+    return {"requested_duration_s": left_s * max(1.0, slower), "spec": spec}
 
 
 def _start_move(move_id: int, now: dt.datetime) -> int:
@@ -178,7 +203,7 @@ def _start_move(move_id: int, now: dt.datetime) -> int:
     bound = list(
         move.passages.select_for_update(of=("self",))
         .filter(state=PassageState.BOUND)
-        .select_related("workload", "move__plan")
+        .select_related("workload", "move__plan", "move__source_pool", "move__destination_pool")
         .order_by("workload__submitted_at", "pk")
     )
     if move.window_end <= now:
@@ -196,14 +221,13 @@ def _start_move(move_id: int, now: dt.datetime) -> int:
 def _start_passages(move: Move, bound: list[Passage], room: float, now: dt.datetime) -> int:
     started = 0
     for first in bound:
-        passage = _still_waiting(move, first, now)
+        passage = _still_there(move, first, now)
         if passage is None:
             continue
         if passage.workload.units > room:
             break  # first come, first served: nobody overtakes
         room -= passage.workload.units
-        change_passage(passage, PassageEvent.START, now)
-        write_command(passage, DispatchCommand.Kind.WITHDRAW, now)
+        _start_passage(passage, MovedWork(move.work), now)
         started += 1
     if started and move.state == MoveState.PENDING:
         change_move(move, MoveEvent.START)
@@ -212,26 +236,54 @@ def _start_passages(move: Move, bound: list[Passage], room: float, now: dt.datet
     return started
 
 
-def _still_waiting(move: Move, passage: Passage, now: dt.datetime) -> Passage | None:
-    """The passage if its workload still waits at home, else one that takes its place."""
-    if passage.workload.state == WorkloadState.QUEUED:
+def _start_passage(passage: Passage, work: MovedWork, now: dt.datetime) -> None:
+    if work is MovedWork.SERVICE:
+        # it serves until the end of its window, however late consent came
+        workload = passage.workload
+        workload.requested_duration_s = (passage.move.window_end - now).total_seconds()
+        workload.save(update_fields=["requested_duration_s"])
+        change_passage(passage, PassageEvent.START_THERE, now)
+        write_command(passage, DispatchCommand.Kind.SUBMIT, now)
+        return
+    kind = DispatchCommand.Kind
+    change_passage(passage, PassageEvent.START, now)
+    is_running = work is MovedWork.RUNNING
+    write_command(passage, kind.CHECKPOINT if is_running else kind.WITHDRAW, now)
+
+
+def _still_there(move: Move, passage: Passage, now: dt.datetime) -> Passage | None:
+    """The passage if its workload is at home as it was, else one that takes its place."""
+    workload = passage.workload
+    if workload.state != STATE_AT_HOME[MovedWork(move.work)]:
+        why = f"it is {workload.state} at home by now"
+    elif move.work == MovedWork.RUNNING and _left_s(workload, now) < LEAST_LEFT_H * 3600.0:
+        why = "so little of it is left that it may as well end at home"
+    else:
         return passage
-    why = f"it is {passage.workload.state} at home by now"
     change_passage(passage, PassageEvent.SKIP, now, why)
-    return _bind_substitute(move, now)
+    return _bind_substitute(move, now) if move.work == MovedWork.WAITING else None
+
+
+def _left_s(workload: Workload, now: dt.datetime) -> float:
+    ran_s = (now - (workload.started_at or now)).total_seconds()
+    return workload.requested_duration_s - ran_s
 
 
 def _bind_substitute(move: Move, now: dt.datetime) -> Passage | None:
     """Another workload of the same group that still waits: consent covers the group, not the id."""
     taken = passages_of_open_plans().values("workload_id")
     seen = move.passages.values("workload_id")
+    alike = Workload.objects.filter(passages__move=move)
     workload = (
         Workload.objects.filter(
             pool_id=move.source_pool_id,
+            kind=WorkloadKind.BATCH,
             state=WorkloadState.QUEUED,
             data_class=move.data_class,
             units=move.units_per_job,
             requested_duration_s=move.requested_duration_s,
+            requirement__in=alike.values("requirement"),
+            members__in=alike.values("members"),
         )
         .exclude(pk__in=taken)
         .exclude(pk__in=seen)

@@ -1,4 +1,4 @@
-"""Sets what limits plans: maintenance, quotas and carbon caps; every change is in the audit."""
+"""Sets what plans keep to: limits, accelerators, fair shares; every change is in the audit."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -8,25 +8,34 @@ from django.db import IntegrityError, transaction
 
 from controlplane.auth import audit
 from controlplane.auth.permissions import NotAllowed
-from controlplane.auth.roles import Actor, Permission, Role
+from controlplane.auth.roles import Actor
 from controlplane.lib import events
 from controlplane.lib.errors import ErrorKind, GridError, InvalidField
 from monitoring import selectors as grid
 from monitoring.domain.inventory import SiteInfo
-from scheduling.models import CarbonCapRow, MaintenanceWindow, QuotaRow
+from scheduling.domain.setting import Setting, check_quota, check_window, why_not
+from scheduling.models import (
+    AcceleratorRow,
+    CarbonCapRow,
+    FairShareRow,
+    MaintenanceWindow,
+    QuotaRow,
+    SpeedRow,
+)
 
-Row = MaintenanceWindow | QuotaRow | CarbonCapRow
-MOST_QUOTAS = 200
-KINDS: Mapping[type[Row], str] = {
-    MaintenanceWindow: "maintenance-window",
-    QuotaRow: "quota",
-    CarbonCapRow: "carbon-cap",
+Row = MaintenanceWindow | QuotaRow | CarbonCapRow | AcceleratorRow | SpeedRow | FairShareRow
+KINDS: Mapping[type[Row], Setting] = {
+    MaintenanceWindow: Setting.MAINTENANCE,
+    QuotaRow: Setting.QUOTA,
+    CarbonCapRow: Setting.CARBON_CAP,
+    AcceleratorRow: Setting.ACCELERATOR,
+    SpeedRow: Setting.SPEED,
+    FairShareRow: Setting.FAIR_SHARE,
 }
-LONGEST_MAINTENANCE = dt.timedelta(days=90)
 
 
 class LimitNotFound(GridError):
-    """There is no such maintenance window, quota or carbon cap."""
+    """There is nothing of that kind and number."""
 
     code = "limit-not-found"
     kind = ErrorKind.NOT_FOUND
@@ -139,56 +148,42 @@ def _locked(model: type[Row], pk: int, version: str) -> Row:
 
 
 def _check(actor: Actor, row: Row) -> None:
+    region, provider = _reach(row)
+    reason = why_not(
+        KINDS[type(row)],
+        actor.role,
+        is_own_region=region is not None and actor.region_code == region,
+        is_own_site=provider is not None and actor.provider_code == provider,
+    )
+    if reason:
+        raise NotAllowed(reason)
+    if isinstance(row, QuotaRow):
+        others = QuotaRow.objects.exclude(pk=row.pk)
+        check_quota(
+            row.name,
+            row.parent,
+            row.regions,
+            parents=dict(others.values_list("name", "parent")),
+            known_regions=[region.code for region in grid.regions()],
+        )
+    elif isinstance(row, FairShareRow) and bool(row.tenant) == bool(row.region_id):
+        raise InvalidField("tenant", "name either a tenant or a region")
+
+
+def _reach(row: Row) -> tuple[str | None, str | None]:
+    """The region and the provider that a setting is about, where it is about one."""
     if isinstance(row, MaintenanceWindow):
-        _check_maintenance(actor, row)
-    elif isinstance(row, QuotaRow):
-        _check_quota(actor, row)
-    else:
-        is_own = actor.role is Role.REGIONAL_ADMIN and actor.region_code == row.region_id
-        if not is_own and not actor.may(Permission.EDIT_INVENTORY):
-            raise NotAllowed("A region's admin or a grid admin sets its carbon cap.")
-
-
-def _check_maintenance(actor: Actor, row: MaintenanceWindow) -> None:
-    if (row.pool_id is None) == (row.site_id is None):
-        raise InvalidField("pool", "name either a pool or a site")
-    if not row.starts_at < row.ends_at <= row.starts_at + LONGEST_MAINTENANCE:
-        raise InvalidField("ends_at", "must come after starts_at, by at most 90 days")
-    site = _site_of(row)
-    may = {
-        Role.OPERATOR: True,
-        Role.GRID_ADMIN: True,
-        Role.REGIONAL_ADMIN: actor.region_code == site.region,
-        Role.PROVIDER: actor.provider_code == site.provider,
-    }
-    if not may.get(actor.role, False):
-        raise NotAllowed("Your role does not reach this site.")
+        if (row.pool_id is None) == (row.site_id is None):
+            raise InvalidField("pool", "name either a pool or a site")
+        check_window(row.starts_at, row.ends_at)
+        site = _site_of(row)
+        return site.region, site.provider
+    return (row.region_id, None) if isinstance(row, CarbonCapRow) else (None, None)
 
 
 def _site_of(row: MaintenanceWindow) -> SiteInfo:
     code = row.site_id or next(pool.site for pool in grid.pools() if pool.id == row.pool_id)
     return next(site for site in grid.sites() if site.code == code)
-
-
-def _check_quota(actor: Actor, row: QuotaRow) -> None:
-    if not actor.may(Permission.EDIT_INVENTORY):
-        raise NotAllowed("Only a grid admin sets quotas.")
-    others = QuotaRow.objects.exclude(pk=row.pk)
-    parents = dict(others.values_list("name", "parent"))
-    if len(parents) >= MOST_QUOTAS:
-        raise InvalidField("name", f"there are {MOST_QUOTAS} quotas already")
-    if row.parent and row.parent not in parents:
-        raise InvalidField("parent", f"there is no quota {row.parent}")
-    above, seen = row.parent, {row.name}
-    while above:
-        if above in seen:
-            raise InvalidField("parent", "a quota cannot be above itself")
-        seen.add(above)
-        above = parents.get(above, "")
-    known = {region.code for region in grid.regions()}
-    for code in row.regions:
-        if code not in known:
-            raise InvalidField("regions", f"there is no region {code}")
 
 
 def _note(actor: Actor, verb: str, row: Row, values: Mapping[str, Any]) -> None:

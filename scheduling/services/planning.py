@@ -1,14 +1,11 @@
 """Makes plans: reads the situation, solves it, checks the answer, stores drafts per corridor."""
 
 import datetime as dt
-import hashlib
-import json
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import compress
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
@@ -17,27 +14,19 @@ from controlplane.lib import clock, events
 from controlplane.lib.errors import ErrorKind, GridError
 from forecasting import selectors as forecasts
 from monitoring import selectors as grid
-from scheduling.domain.lifecycle import MoveState, PassageState, PlanEvent, PlanState
+from scheduling.domain.lifecycle import PlanEvent, PlanState
 from scheduling.domain.planner import checks, solver
-from scheduling.domain.planner.costs import all_group_costs
-from scheduling.domain.planner.moves import (
-    MoveDraft,
-    MoveSet,
-    corridors,
-    draft_moves,
-    share_of_residuals,
-    staying_cost,
-)
-from scheduling.domain.planner.outcome import CostParts, PlanOutcome
-from scheduling.domain.planner.reasons import (
-    MoveExplanation,
-    PoolName,
-    explain_moves,
-    explain_waiting,
-)
+from scheduling.domain.planner.moves import MoveSet, draft_moves
+from scheduling.domain.planner.outcome import PlanMemory, PlanOutcome
+from scheduling.domain.planner.reasons import PoolName, explain_waiting
 from scheduling.domain.planner.sanity import check_problem
-from scheduling.models import Move, Passage, PlanningRun, RebalancingPlan
+from scheduling.domain.remembering import pack_memory, unpack_memory
+from scheduling.domain.serving import served_hours
+from scheduling.models import PlanningRun, RebalancingPlan
+from scheduling.selectors.fairness import plan_fairness
+from scheduling.selectors.limits import fair_weights
 from scheduling.selectors.situation import Situation, situation
+from scheduling.services.drafts import store_drafts
 from scheduling.services.states import change_plan
 
 logger = logging.getLogger(__name__)
@@ -46,8 +35,6 @@ SLOTS = 24
 SOLVE_LIMIT_S = 20.0
 COST_TOLERANCE = 1e-6
 KEEP_DRAFTS = dt.timedelta(hours=24)
-WINDOW_AFTER_DECISION = dt.timedelta(hours=6)
-ZONE = ZoneInfo("Asia/Shanghai")
 
 
 class NothingKnown(GridError):
@@ -99,7 +86,9 @@ def plan_now(now: dt.datetime, *, actor: str, request_key: str | None = None) ->
     check_problem(seen.problem)
     began = time.perf_counter()
     baseline = solver.do_nothing(seen.problem, time_limit_s=SOLVE_LIMIT_S)
-    plan = solver.solve(seen.problem, time_limit_s=SOLVE_LIMIT_S, baseline=baseline)
+    plan = solver.solve(
+        seen.problem, time_limit_s=SOLVE_LIMIT_S, baseline=baseline, memory=_memory()
+    )
     solve_s = time.perf_counter() - began
     violations = _verify(seen, plan)
     move_set = draft_moves(seen.problem, plan, baseline)
@@ -115,6 +104,17 @@ def plan_now(now: dt.datetime, *, actor: str, request_key: str | None = None) ->
     facts = {"snapshot": seen.snapshot_hash, "status": plan.status, "plans": run.plans.count()}
     logger.info("plan.made", extra={"run": run.pk, "actor": actor, **facts})
     return run
+
+
+def _memory() -> PlanMemory | None:
+    """What the newest plan left; only that one keeps its memory."""
+    packed = (
+        PlanningRun.objects.filter(memory__isnull=False)
+        .order_by("-as_of")
+        .values_list("memory", flat=True)
+        .first()
+    )
+    return unpack_memory(bytes(packed)) if packed else None
 
 
 def _verify(seen: Situation, plan: PlanOutcome) -> list[str]:
@@ -143,7 +143,12 @@ def _store(
         pool.code: PoolName(zh=sites[pool.site].name_zh, en=sites[pool.site].name_en)
         for pool in seen.pools
     }
-    waiting = explain_waiting(seen.problem, plan, names=names)
+    # hours of a service that nobody serves are told in its own line of the statistics
+    waiting = [
+        line
+        for line in explain_waiting(seen.problem, plan, names=names)
+        if not seen.problem.groups[line.group].service
+    ]
     run = PlanningRun.objects.create(
         as_of=seen.as_of,
         created_at=clock.wall_now(),
@@ -165,23 +170,30 @@ def _store(
         statistics=_statistics(seen, plan),
         solve_s=solve_s,
         violations=violations,
+        memory=pack_memory(plan.memory) if plan.memory else None,
     )
+    PlanningRun.objects.filter(memory__isnull=False).exclude(pk=run.pk).update(memory=None)
     _supersede_drafts(run)
     if not violations:
-        _store_drafts(run, seen, plan, baseline, move_set, names)
+        store_drafts(run, seen, plan, baseline, move_set=move_set, names=names)
     events.publish("grid", {"run": run.pk})
     return run
 
 
 def _statistics(seen: Situation, plan: PlanOutcome) -> dict[str, Any]:
-    groups = seen.problem.groups
+    # what waits; running work and services have lines of their own
+    is_waiting = [not (group.is_running or group.service) for group in seen.problem.groups]
+    groups = list(compress(seen.problem.groups, is_waiting))
     return {
         "pools": len(seen.pools),
         "unknown_pools": [code for code, load in seen.loads.items() if load is None],
         "groups": len(groups),
         "workloads": sum(group.jobs for group in groups),
         "units": sum(group.jobs * group.units for group in groups),
-        "unplaced_workloads": sum(plan.unplaced),
+        "unplaced_workloads": sum(compress(plan.unplaced, is_waiting)),
+        "running_workloads": len(seen.demand.running_ids),
+        "services": [asdict(one) for one in served_hours(seen.problem, plan)],
+        "fairness": plan_fairness(seen.problem, plan, fair_weights()),
         "set_aside": _set_aside(seen.as_of),
     }
 
@@ -205,136 +217,3 @@ def _supersede_drafts(run: PlanningRun) -> None:
         created_at__lt=run.as_of - KEEP_DRAFTS,
     )
     stale.delete()
-
-
-def _store_drafts(
-    run: PlanningRun,
-    seen: Situation,
-    plan: PlanOutcome,
-    baseline: PlanOutcome,
-    move_set: MoveSet,
-    names: dict[str, PoolName],
-) -> None:
-    moves = move_set.moves
-    explained = explain_moves(
-        seen.problem,
-        plan,
-        moves,
-        names=names,
-        tz=ZONE,
-        risk_quantile=settings.PLAN_RISK_QUANTILE,
-    )
-    why = dict(zip(map(id, moves), explained, strict=True))
-    costs = all_group_costs(seen.problem)
-    staying = staying_cost(seen.problem, baseline, costs)
-    members = [list(ids) for ids in seen.demand.members]
-    # people decide in wall time, however fast grid time runs
-    window_s = settings.DECISION_WINDOW_S * max(1.0, clock.grid_clock().rate)
-    decide_by = seen.as_of + dt.timedelta(seconds=window_s)
-    for (source, destination), corridor in corridors(moves).items():
-        staying_change = share_of_residuals(move_set, corridor)
-        draft = _draft_of(run, seen, corridor, staying_change, decide_by)
-        draft.source_region, draft.destination_region = source, destination
-        rows = []
-        for position, move in enumerate(corridor):
-            away = costs[move.group].placed(move.destination, move.start_slot)
-            row = _move_row(seen, move, why[id(move)], position, decide_by)
-            row.predicted = {"home": asdict(staying[move.group]), "away": asdict(away)}
-            rows.append(row)
-        draft.content_hash = content_hash(draft, rows)
-        draft.save()
-        for row, move in zip(rows, corridor, strict=True):
-            row.plan = draft
-            row.save()
-            bound, members[move.group] = (
-                members[move.group][: move.jobs],
-                members[move.group][move.jobs :],
-            )
-            Passage.objects.bulk_create(
-                Passage(move=row, workload_id=pk, state=PassageState.BOUND, updated_at=seen.as_of)
-                for pk in bound
-            )
-
-
-def _draft_of(
-    run: PlanningRun,
-    seen: Situation,
-    corridor: Sequence[MoveDraft],
-    staying_change: CostParts,
-    decide_by: dt.datetime,
-) -> RebalancingPlan:
-    """A plan saves what its moves save, and what those gain who stay because others left."""
-    total = sum((move.change for move in corridor), staying_change)
-    touched = {move.source_pool for move in corridor} | {m.destination_pool for m in corridor}
-    capacities = {code: load.capacity for code, load in seen.loads.items() if load is not None}
-    return RebalancingPlan(
-        run=run,
-        state=PlanState.DRAFT,
-        created_at=seen.as_of,
-        decide_by=decide_by,
-        units=sum(move.units for move in corridor),
-        jobs=sum(move.jobs for move in corridor),
-        saving_usd=-total.total_usd,
-        parts={**asdict(total), "staying_usd": staying_change.total_usd},
-        capacities={code: capacities[code] for code in sorted(touched)},
-    )
-
-
-def _move_row(
-    seen: Situation,
-    move: MoveDraft,
-    why: MoveExplanation,
-    position: int,
-    decide_by: dt.datetime,
-) -> Move:
-    group = seen.problem.groups[move.group]
-    start = seen.as_of + dt.timedelta(hours=move.start_slot)
-    # data travel first: the command goes out early enough to start in the planned slot
-    hours = group.data_gb * seen.problem.transfer_h_per_gb[move.source, move.destination]
-    begins = max(seen.as_of, start - dt.timedelta(hours=float(hours)))
-    return Move(
-        position=position,
-        state=MoveState.PENDING,
-        group_key=move.group_key,
-        data_class=group.data_class,
-        source_pool_id=seen.pools[move.source].id,
-        destination_pool_id=seen.pools[move.destination].id,
-        jobs=move.jobs,
-        units_per_job=group.units,
-        requested_duration_s=group.duration_h * 3600.0,
-        window_start=begins,
-        window_end=max(decide_by, begins) + WINDOW_AFTER_DECISION,
-        saving_usd=move.saving_usd,
-        parts=asdict(move.change),
-        reason_code=why.code,
-        reason_zh=why.text_zh,
-        reason_en=why.text_en,
-        runner_up=asdict(why.runner_up) if why.runner_up else {},
-    )
-
-
-def content_hash(plan: RebalancingPlan, moves: Sequence[Move]) -> str:
-    """This function will hash what people consent to: any edit of it gives another hash."""
-    body = {
-        "run": plan.run_id,
-        "corridor": [plan.source_region, plan.destination_region],
-        "decide_by": plan.decide_by.isoformat(),
-        "capacities": plan.capacities,
-        "moves": [
-            [
-                move.position,
-                move.group_key,
-                move.source_pool_id,
-                move.destination_pool_id,
-                move.jobs,
-                move.units_per_job,
-                move.requested_duration_s,
-                move.window_start.isoformat(),
-                move.window_end.isoformat(),
-                move.parts,
-            ]
-            for move in moves
-        ],
-    }
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()

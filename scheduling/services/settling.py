@@ -11,7 +11,13 @@ from controlplane.auth import audit
 from controlplane.lib import events
 from controlplane.lib.units import HOUR, ceil_hour, floor_hour
 from monitoring import selectors as grid
-from scheduling.domain.lifecycle import ARRIVED_PASSAGES, PassageState, PlanEvent, PlanState
+from scheduling.domain.lifecycle import (
+    ARRIVED_PASSAGES,
+    MovedWork,
+    PassageState,
+    PlanEvent,
+    PlanState,
+)
 from scheduling.domain.planner.problem import Weights
 from scheduling.domain.settlement import Passage as Account
 from scheduling.domain.settlement import SettlementReport, Stay, settle
@@ -92,7 +98,9 @@ def _account(passage: Passage, now: dt.datetime, weights: Weights) -> Account:
         until = passage.finished_at or now
         hours = max(0.0, (until - passage.started_at).total_seconds() / 3600.0)
         energy, carbon = _measured(passage, units, passage.started_at, until)
-        waited = (passage.started_at - move.plan.run.as_of).total_seconds() / 3600.0
+        # a service is not late before the hours in which it is to serve
+        due_at = move.window_start if move.work == MovedWork.SERVICE else move.plan.run.as_of
+        waited = (passage.started_at - due_at).total_seconds() / 3600.0
         away = move.predicted["away"]
         realised = Stay(
             energy_usd=energy,
@@ -105,7 +113,7 @@ def _account(passage: Passage, now: dt.datetime, weights: Weights) -> Account:
         predicted_home=_stay(move.predicted["home"], units, weights),
         predicted_away=_stay(move.predicted["away"], units, weights),
         realised=realised,
-        predicted_h=workload.requested_duration_s / 3600.0,
+        predicted_h=move.requested_duration_s / 3600.0,
         realised_h=hours,
     )
 

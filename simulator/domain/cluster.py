@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class JobState(StrEnum):
-    """Life of a job: QUEUED -> RUNNING -> DONE, or QUEUED -> WITHDRAWN -> QUEUED."""
+    """Life of a job: QUEUED -> RUNNING -> DONE, or QUEUED | RUNNING -> WITHDRAWN -> QUEUED."""
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
@@ -22,6 +22,10 @@ class JobState(StrEnum):
 
 class NotQueued(Exception):
     """A job cannot be withdrawn because it does not wait."""
+
+
+class NotRunning(Exception):
+    """A job cannot be stopped because it does not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +194,19 @@ class Cluster:
             raise NotQueued(key)
         _, job = self._queue.pop(index)
         self._movable_queued -= job.units
+        return self._start_waiting([])
+
+    def stop(self, key: str) -> list[Transition]:
+        """Take a running job off its units and start what waits if it fits now.
+
+        Raises:
+            NotRunning: No job of that key runs.
+        """
+        if key not in self._running:
+            raise NotRunning(key)
+        self._movable_running -= self._running.pop(key).units
+        self._finishes = [entry for entry in self._finishes if entry[1] != key]
+        heapq.heapify(self._finishes)
         return self._start_waiting([])
 
     def _check_window(

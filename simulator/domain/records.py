@@ -46,7 +46,8 @@ class JobRecord:
     """A movable job of a pool: the site's own, or one the grid sent (`origin`).
 
     `is_released` remembers that a withdrawal was taken back; `fingerprint` is the digest of the
-    body the grid sent, empty for the site's own jobs.
+    body the grid sent, empty for the site's own jobs. `done_s` is the work that a checkpoint holds:
+    it is not done again.
     """
 
     pool: str
@@ -63,10 +64,12 @@ class JobRecord:
     state: JobState
     is_released: bool
     fingerprint: str
+    done_s: int = 0
 
     def as_job(self) -> Job:
         """Return what the cluster needs to know of the job."""
-        return Job(self.key, self.units, self.runtime_s, self.submitted_at)
+        left_s = max(1, self.runtime_s - self.done_s)
+        return Job(self.key, self.units, left_s, self.submitted_at)
 
     def as_engine_job(self) -> dict[str, Any]:
         """Return the job as the engine API shows it."""
@@ -78,6 +81,7 @@ class JobRecord:
             "submitted_at": rfc3339(self.submitted_at),
             "started_at": rfc3339(self.started_at),
             "finished_at": rfc3339(self.finished_at),
+            "done_s": self.done_s,
         }
 
     def as_workload(self) -> dict[str, Any]:
@@ -94,6 +98,9 @@ class JobRecord:
             "data_class": workloads.data_class(self.program),
             "data_gb": workloads.data_gb(self.units, requested_s),
             "checkpointable": workloads.is_checkpointable(requested_s),
+            "checkpoint_every_s": (
+                workloads.CHECKPOINT_EVERY_S if workloads.is_checkpointable(requested_s) else None
+            ),
             "state": self.state.value,
             "started_at": rfc3339(self.started_at),
             "finished_at": rfc3339(self.finished_at),

@@ -10,6 +10,7 @@ INTERNAL_PERCENT = 20
 GB_PER_UNIT_H = 1.0
 MAX_DATA_GB = 500.0
 CHECKPOINTABLE_FROM_S = 4 * HOUR_S
+CHECKPOINT_EVERY_S = HOUR_S
 
 
 def requested_duration_s(runtime_s: int) -> int:
@@ -46,6 +47,15 @@ def deadline_at(submitted_at: int, requested_s: int) -> int:
 def is_checkpointable(requested_s: int) -> bool:
     """Say whether a job can be stopped and resumed: those asking for four hours or more."""
     return requested_s >= CHECKPOINTABLE_FROM_S
+
+
+def kept_s(ran_s: int) -> int:
+    """Return how much of a stretch of running the last checkpoint holds: whole hours.
+
+    >>> kept_s(7199)
+    3600
+    """
+    return ran_s // CHECKPOINT_EVERY_S * CHECKPOINT_EVERY_S
 
 
 def tenant_of(virtual_cluster: str) -> str:

@@ -16,7 +16,7 @@ from scheduling.domain.lifecycle import MoveState, PlanState
 from scheduling.models import Move, PlanningRun, RebalancingPlan
 from scheduling.selectors.rules import rules_in_force
 from scheduling.services.consent import propose_plan
-from scheduling.services.planning import content_hash
+from scheduling.services.drafts import content_hash
 from scheduling.services.rules import seed_sovereignty, seed_weights
 from tests.factories import report, sample
 

@@ -163,13 +163,15 @@ def shortage(problem: PlanningProblem, pool: int) -> FloatArray:
         pool: index p.
 
     Returns:
-        (T,) units asked for, if every waiting workload of the pool started now, less `available`;
+        (T,) units asked for, if all work that the pool has yet to serve started now, services in
+        their hours, less `available`;
         0 where there are enough.
     """
     asked = np.zeros(problem.slots)
     for group in problem.groups:
-        if group.home == pool:
-            asked[: group.duration_slots] += group.jobs * group.units
+        if group.home == pool and not group.is_running:
+            held = slice(group.first_start, group.first_start + group.duration_slots)
+            asked[held] += group.jobs * group.units
     lacking: FloatArray = np.maximum(0.0, asked - problem.available[pool])
     return lacking
 

@@ -215,7 +215,8 @@ def _demand(problem: PlanningProblem, edit: Edit, meant: BoolArray) -> PlanningP
     kept: list[DemandGroup] = []
     rows: list[int] = []
     for row, group in enumerate(problem.groups):
-        jobs = math.floor(group.jobs * edit.factor + 0.5) if meant[group.home] else group.jobs
+        is_scaled = meant[group.home] and not group.is_running  # what runs, runs
+        jobs = math.floor(group.jobs * edit.factor + 0.5) if is_scaled else group.jobs
         if jobs > 0:
             kept.append(replace(group, jobs=jobs))
             rows.append(row)

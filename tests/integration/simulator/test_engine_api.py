@@ -26,6 +26,7 @@ def test_a_submitted_job_runs_and_ends_after_its_true_run_time(provider):
         "submitted_at": "2023-05-25T16:05:00Z",
         "started_at": "2023-05-25T16:05:00Z",
         "finished_at": None,
+        "done_s": 0,
     }
     assert later == {**job, "state": "DONE", "finished_at": "2023-05-25T16:26:17Z"}  # 1277 s
     assert limited["finished_at"] == "2023-05-25T16:06:00Z"  # never longer than it asked for

@@ -52,6 +52,7 @@ def test_jobs_are_announced_with_each_change(provider, receiver, trace, wait_unt
         "data_class": first["data_class"],
         "data_gb": 0.25,
         "checkpointable": False,
+        "checkpoint_every_s": None,
         "state": "DONE",
         "started_at": "2023-05-25T16:00:00Z",
         "finished_at": "2023-05-25T16:05:00Z",
