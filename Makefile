@@ -14,7 +14,7 @@ RUN := $(BIN)/python -m controlplane.runtime
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help up status up-clean runtime dev test check lint types imports migrations deps bench bench-forecast bench-plan bench-replay bench-ingest lock
+.PHONY: help up status up-clean runtime dev test test-store check lint types imports migrations deps bench bench-forecast bench-plan bench-replay bench-ingest lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,7 +35,15 @@ dev:
 	@$(PYTHON) deploy/bootstrap.py dev '$(VENV)'
 
 test: dev ## Run all tests on an embedded PostgreSQL (ARGS='-k name' for some)
-	@exec $(BIN)/python -m pytest -p tests.plugins.browser -n $(JOBS) $(ARGS)
+	@exec $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# what speaks SQL of its own, and so must run on every version
+STORE_TESTS := $(addprefix tests/integration/monitoring/test_,ingest.py rollups.py housekeeping.py \
+    selectors.py parallel_ingest.py stored_together.py series_api.py history_api.py \
+    senders_memory.py senders_parallel.py senders_histograms.py replay_of_traffic.py)
+
+test-store: dev ## Test the store on another PostgreSQL, 15 to 18 (POSTGRES=/usr/lib/postgresql/15/bin, or DATABASE_URL)
+	@TIAODU_TEST_POSTGRES='$(POSTGRES)' exec $(BIN)/python -m pytest -n $(JOBS) $(STORE_TESTS) $(ARGS)
 
 check: dev ## Lint, format, types, import contracts, migrations, dependencies
 	@$(MAKE) --no-print-directory lint types imports migrations deps

@@ -1,10 +1,11 @@
 """Measures telemetry in its own formats, through HTTP to the commit, beside what else one could do.
 
 Interleaved on the same machine and the same data: JSON columns and Arrow pushed to our web; the
-same values as remote-write to VictoriaMetrics; the same rows as a bare binary COPY into the same
-table; a REST framework serializer with `bulk_create`. Ours keeps duplicates out, newest states and
-hourly sums up to date, and answers after a commit that waited for the disk. VictoriaMetrics
-answers when it has the data in memory; COPY and the serializer keep neither states nor hours.
+same values as remote-write to VictoriaMetrics; the same rows as a bare binary COPY, into a table
+with a row for each sample and, packed in blocks beforehand, into the table of ours; a REST
+framework serializer with `bulk_create`. Ours keeps duplicates out, newest states and hourly sums up
+to date, and answers after a commit that waited for the disk. VictoriaMetrics answers when it has
+the data in memory; COPY and the serializer keep neither states nor hours.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import plain_rows
 import pyarrow as pa
 import rig
 
@@ -220,6 +222,7 @@ class Bench:
         )
         importlib.import_module("django").setup()
         self.key = seed(options.pools)
+        plain_rows.make_table(importlib.import_module("controlplane.lib.clock").now())
         self.web = stack.enter_context(rig.web(root, self.database.url, processes=options.web))
         self.victoria = stack.enter_context(rig.victoria_metrics(root))
         self.feed = Feed(options.pools, present() - SPAN)
@@ -289,14 +292,20 @@ class Bench:
         }
 
     def copy(self) -> dict[str, float]:
-        """Send the same rows as a bare binary COPY, packed beforehand, a commit each request."""
+        """Send the same rows as a bare binary COPY of rows, packed beforehand, a commit each."""
+        return self._copies(plain_rows.row_copy)
+
+    def copy_blocks(self) -> dict[str, float]:
+        """Send blocks as ours stores them as a bare binary COPY, packed beforehand."""
+        return self._copies(plain_rows.block_copy)
+
+    def _copies(self, pack: Callable[..., tuple[str, bytes]]) -> dict[str, float]:
         psycopg = importlib.import_module("psycopg")
         count, rows = self.options.requests, self.options.rows
-        bodies = [copy_body(self.feed.take(rows)) for _ in range(count)]
+        packed = [pack(self.feed.take(rows), FIELDS) for _ in range(count)]
         with psycopg.connect(self.database.url) as connection:
             started = time.perf_counter()
-            for names, body in bodies:
-                statement = f"COPY monitoring_sample ({names}) FROM STDIN (FORMAT BINARY)"
+            for statement, body in packed:
                 with connection.cursor() as cursor, cursor.copy(statement) as copy:
                     copy.write(body)
                 connection.commit()
@@ -308,7 +317,7 @@ class Bench:
         columns = self.feed.take(1)
         body = json_rows({name: column[:1_000] for name, column in columns.items()})
         started = time.perf_counter()
-        stored = store_with_serializer(body)
+        stored = plain_rows.store_with_serializer(body, FIELDS)
         return {"rows_per_s": stored / (time.perf_counter() - started)}
 
 
@@ -342,52 +351,6 @@ def seed(pools: int, *, sites: int = 12) -> str:
     return str(importlib.import_module("controlplane.auth.keys").issue_key("p", actor="system"))
 
 
-def copy_body(columns: dict[str, np.ndarray]) -> tuple[str, bytes]:
-    """Return the columns' names and the rows, in order of pool and time."""
-    pg_copy = importlib.import_module("monitoring.formats.pg_copy")
-    models = importlib.import_module("monitoring.models")
-    ids = dict(models.Pool.objects.values_list("code", "pk"))
-    pool_id = np.array([ids[code] for code in codes(columns)], np.int64)
-    order = np.lexsort((columns["us"], pool_id))
-    size = len(order)
-    parts = {
-        "integers": {"pool_id": pool_id[order]},
-        "times_us": {"measured_at": columns["us"][order], "received_at": columns["us"][order]},
-        "floats": {name: columns[name][order].astype(float) for name in FIELDS},
-        "codes": dict.fromkeys(("source", "quality", "quality_rule"), np.zeros(size, np.int16)),
-    }
-    return pg_copy.column_names(*parts.values()), b"".join(pg_copy.pack_rows(**parts))
-
-
-def store_with_serializer(body: bytes) -> int:
-    """Store a body of rows and return how many there were."""
-    serializers = importlib.import_module("rest_framework.serializers")
-    transaction = importlib.import_module("django.db").transaction
-    models = importlib.import_module("monitoring.models")
-    numbers = {name: serializers.FloatField(min_value=0, max_value=1e9) for name in FIELDS}
-    kinds = {"pool": serializers.CharField(), "measured_at": serializers.DateTimeField(), **numbers}
-    rows = type("SampleIn", (serializers.Serializer,), kinds)(
-        data=json.loads(body)["samples"], many=True
-    )
-    rows.is_valid(raise_exception=True)
-    with transaction.atomic():
-        ids = dict(models.Pool.objects.values_list("code", "pk"))
-        known = {"source": "provider", "quality": "good", "quality_rule": ""}
-        models.Sample.objects.bulk_create(
-            [
-                models.Sample(
-                    pool_id=ids[row.pop("pool")],
-                    received_at=row["measured_at"],
-                    **known,
-                    **row,
-                )
-                for row in rows.validated_data
-            ],
-            ignore_conflicts=True,
-        )
-    return len(rows.validated_data)
-
-
 def run(bench: Bench) -> dict[str, Any]:
     """Measure all of it in turn, some rounds, and keep the medians."""
     options = bench.options
@@ -403,6 +366,7 @@ def run(bench: Bench) -> dict[str, Any]:
                 peer = bench.push_to_victoria(clients)
                 found.setdefault(f"victoria-metrics x{clients}", []).append(peer)
         found.setdefault("copy", []).append(bench.copy())
+        found.setdefault("copy of blocks", []).append(bench.copy_blocks())
         found.setdefault("serializer", []).append(bench.serializer())
         beside = bench.small_pushes_beside_bulk()
         found.setdefault("100 rows beside bulk", []).append(beside)
@@ -425,7 +389,9 @@ def ratios(figures: dict[str, dict[str, float]]) -> dict[str, float]:
             found[f"{name}: values/s ÷ VictoriaMetrics"] = (
                 mine["values_per_s"] / peer["values_per_s"]
             )
-        found[f"{name}: rows/s ÷ bare COPY"] = mine["rows_per_s"] / figures["copy"]["rows_per_s"]
+        for copy in ("copy", "copy of blocks"):
+            ratio = mine["rows_per_s"] / figures[copy]["rows_per_s"]
+            found[f"{name}: rows/s ÷ bare {copy.upper()}"] = ratio
         found[f"{name}: rows/s ÷ serializer"] = (
             mine["rows_per_s"] / figures["serializer"]["rows_per_s"]
         )

@@ -112,7 +112,7 @@ def web_environment(root: Path, database_url: str) -> dict[str, str]:
 
 @contextmanager
 def victoria_metrics(root: Path) -> Iterator[Server | None]:
-    """Run VictoriaMetrics with its cache of answers off, or give None where it is not installed."""
+    """Run VictoriaMetrics as it comes, or give None where it is not installed."""
     program = shutil.which("victoria-metrics")
     if program is None:
         yield None
@@ -120,7 +120,7 @@ def victoria_metrics(root: Path) -> Iterator[Server | None]:
     port = free_port()
     command = (
         *(program, f"-storageDataPath={root / 'victoria'}", f"-httpListenAddr=127.0.0.1:{port}"),
-        *("-search.disableCache", "-search.maxUniqueTimeseries=1000000", "-retentionPeriod=100y"),
+        *("-search.maxUniqueTimeseries=1000000", "-retentionPeriod=100y"),
         *("-search.maxPointsPerTimeseries=100000", "-loggerLevel=ERROR"),
     )
     with _running(command, root / "victoria.log") as process:

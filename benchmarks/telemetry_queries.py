@@ -2,8 +2,12 @@
 
 30 days of 1,000 pools at 300 s: seven values a row, 8.64 million rows. They are loaded batch by
 batch as a provider's would be; VictoriaMetrics gets the same values through its bulk import. Both
-answer over HTTP on a connection that stays open, ours to a person with a session; VictoriaMetrics'
-cache of answers is off, and ours has none.
+answer over HTTP on a connection that stays open, ours to a person with a session, asked in turn.
+
+What was asked before helps both: VictoriaMetrics as it comes, with its cache of answers, and once
+more told to leave it (`nocache=1`); ours keeps means of packed days in memory and checks with each
+question that they are still what is stored. The first answer of a fresh process is shown apart.
+Small reads of one thing are timed beside them.
 """
 
 import argparse
@@ -106,11 +110,12 @@ def sizes() -> dict[str, float]:
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
         cursor.execute(
-            "SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('monitoring_sample')"
+            "SELECT sum(pg_total_relation_size(relid))"
+            " FROM pg_partition_tree('monitoring_sampleblock') AS part"
         )
         (raw,) = cursor.fetchone()
         cursor.execute(
-            "SELECT pg_total_relation_size('monitoring_poolhour'),"
+            "SELECT pg_total_relation_size('monitoring_hourshelf'),"
             " pg_total_relation_size('monitoring_packedday')"
         )
         hours, days = cursor.fetchone()
@@ -151,9 +156,17 @@ def session_of_operator() -> str:
     return f"sessionid={client.cookies['sessionid'].value}"
 
 
+SMALL_READS = {
+    "one pool": "/api/v1/pools/p5-gpu",
+    "all sites": "/api/v1/sites",
+    "all pools": "/api/v1/pools",
+    "all regions": "/api/v1/regions",
+}
+
+
 @dataclass(frozen=True)
 class Question:
-    """One question as ours and as VictoriaMetrics take it; how many values the answer holds."""
+    """One question as ours and as VictoriaMetrics take it."""
 
     name: str
     ours: str
@@ -226,26 +239,42 @@ def run(options: argparse.Namespace, stack: ExitStack) -> dict[str, dict[str, fl
         load_victoria(history, victoria)
     cookie = {"Cookie": session_of_operator()}
     for question in questions(history.start, end):
-        rounds: dict[str, list[float]] = {}
-        sizes_of: dict[str, int] = {}
-        for _ in range(options.rounds):
-            for form in ("application/json", ARROW):
-                latencies, sizes_of[form] = ask(
-                    web.port, question.ours, {**cookie, "Accept": form}, 3
-                )
-                rounds.setdefault(form, []).extend(latencies)
-            if victoria is not None:
-                latencies, sizes_of["peer"] = ask(victoria.port, question.theirs, {}, 3)
-                rounds.setdefault("peer", []).extend(latencies)
-        medians = {name: 1e3 * statistics.median(each) for name, each in rounds.items()}
-        figures = {"json_ms": medians["application/json"], "arrow_ms": medians[ARROW]}
-        figures |= {"json_bytes": sizes_of["application/json"], "arrow_bytes": sizes_of[ARROW]}
-        if victoria is not None:
-            figures |= {"victoria_ms": medians["peer"], "victoria_bytes": sizes_of["peer"]}
-            figures["json_ratio"] = figures["json_ms"] / figures["victoria_ms"]
-            figures["arrow_ratio"] = figures["arrow_ms"] / figures["victoria_ms"]
-        found[question.name] = figures
+        found[question.name] = compare(question, web, victoria, cookie, options.rounds)
+    for name, path in SMALL_READS.items():
+        latencies, size = ask(web.port, path, cookie, 20 * options.rounds)
+        found[name] = {"json_ms": 1e3 * statistics.median(latencies), "json_bytes": size}
+    found["load"] = {"average": os.getloadavg()[0]}
     return found
+
+
+def compare(
+    question: Question,
+    web: rig.Server,
+    victoria: rig.Server | None,
+    cookie: dict[str, str],
+    count: int,
+) -> dict[str, float]:
+    """Ask one question in turn of both; return medians, sizes and ratios."""
+    first, _ = ask(web.port, question.ours, cookie, 1)
+    asked = {
+        "json": (web.port, question.ours, {**cookie, "Accept": "application/json"}),
+        "arrow": (web.port, question.ours, {**cookie, "Accept": ARROW}),
+    }
+    if victoria is not None:
+        asked["victoria"] = (victoria.port, question.theirs, {})
+        asked["victoria_nocache"] = (victoria.port, question.theirs + "&nocache=1", {})
+    rounds: dict[str, list[float]] = {name: [] for name in asked}
+    figures = {"first_json_ms": 1e3 * first[0]}
+    for _ in range(count):
+        for name, where in asked.items():
+            latencies, figures[f"{name}_bytes"] = ask(*where, 5)
+            rounds[name].extend(latencies)
+    figures |= {f"{name}_ms": 1e3 * statistics.median(each) for name, each in rounds.items()}
+    for peer in ("victoria", "victoria_nocache"):
+        for form in ("json", "arrow"):
+            if f"{peer}_ms" in figures:
+                figures[f"{form}_to_{peer}"] = figures[f"{form}_ms"] / figures[f"{peer}_ms"]
+    return figures
 
 
 def main() -> None:

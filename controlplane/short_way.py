@@ -5,6 +5,7 @@ way through Django, which asks again, decides and words it: there is one place t
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -23,6 +24,7 @@ from controlplane.auth.questions import JSON, Answer, Question, Read
 from controlplane.auth.standing import Asker, Doorman
 from controlplane.lib.errors import GridError
 from controlplane.lib.problems import DATABASE_AWAY
+from controlplane.overload import Breaker
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -44,27 +46,32 @@ _UNUSUAL = frozenset({b"transfer-encoding", b"x-http-method-override", b"expect"
 class ReadingDesk:
     """Finds the answer to a plain read; blocks, so it belongs into a thread."""
 
-    def __init__(self, reads: Mapping[str, Read], doorman: Doorman | None = None) -> None:
+    def __init__(self, reads: Mapping[str, Read], *, probe_every_s: float = 1.0) -> None:
         """Take over some addresses.
 
         Args:
             reads: path to what knows the answer; one that ends in a slash stands for all that
                 have one part more.
-            doorman: says who asks.
+            probe_every_s: while the database is away, one read in this time finds out if it is
+                back; the others take the long way at once.
         """
         self._reads = reads
-        self._doorman = doorman or Doorman()
+        self._doorman = Doorman()
+        self._breaker = Breaker(probe_every_s=probe_every_s)
 
     def read_for(self, scope: Scope) -> tuple[Read, str] | None:
         """Return what answers a request and the thing that its address names, or None."""
         if scope["type"] != "http" or scope["method"] != "GET":
             return None
         path: str = scope["path"]
-        if read := self._reads.get(path):
-            return read, ""
-        folder, slash, about = path.rpartition("/")
-        found = self._reads.get(folder + slash)
-        return (found, about) if found and about else None
+        about = ""
+        read = self._reads.get(path)
+        if read is None:
+            folder, slash, about = path.rpartition("/")
+            read = self._reads.get(folder + slash) if about else None
+        if read is None or not self._breaker.may_try(time.monotonic()):
+            return None
+        return read, about
 
     def answer(self, scope: Scope, read: Read, about: str) -> Answer | None:
         """Return the answer, or None: then the long way decides.
@@ -78,6 +85,7 @@ class ReadingDesk:
         if plain is None:
             return None
         headers, accepts = plain
+        is_away = False
         try:
             _keep_plans()
             asker = self._asker(headers)
@@ -87,9 +95,12 @@ class ReadingDesk:
         except (GridError, Http404, SuspiciousOperation):
             return None
         except DATABASE_AWAY:
+            is_away = True
             # the connection that this thread holds may have died with the server
             connection.close()
             return None
+        finally:
+            self._breaker.note(time.monotonic(), is_away=is_away)
 
     def _asker(self, headers: Headers) -> Asker | None:
         authorization = headers.get(b"authorization", b"").decode("latin-1")

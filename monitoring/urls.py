@@ -5,7 +5,18 @@ from collections.abc import Mapping
 from django.urls import path
 
 from controlplane.auth.questions import Read
-from monitoring.api import alerts, bulk, check, history, provider, reads, senders, series, telemetry
+from monitoring.api import (
+    alerts,
+    bulk,
+    check,
+    history,
+    present,
+    provider,
+    reads,
+    senders,
+    series,
+    telemetry,
+)
 
 urlpatterns = [
     path("telemetry/newest", history.NewestView.as_view(), name="telemetry-newest"),
@@ -74,4 +85,8 @@ short_reads: Mapping[str, Read] = {
     "telemetry/newest": bulk.newest,
     "telemetry/samples": bulk.samples,
     "telemetry/hours": bulk.hours,
+    "regions": present.regions,
+    "sites": present.sites,
+    "pools": present.pools,
+    "pools/": present.pool,
 }

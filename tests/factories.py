@@ -88,7 +88,7 @@ def make_pool(code: str, *, region: str, provider: str, **fields: Any) -> Pool:
 
 def make_person(username: str, role: Role | None, *, region: str = "", provider: str = "") -> Any:
     """Make a person with a login and, unless the role is None, a role."""
-    encoded = make_password(PASSWORD, hasher="md5")
+    encoded = make_password(PASSWORD)
     user = get_user_model().objects.create(username=username, password=encoded)
     if role is not None:
         Membership.objects.create(user=user, role=role, region_code=region, provider_code=provider)

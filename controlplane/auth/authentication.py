@@ -11,7 +11,6 @@ from rest_framework.request import Request
 
 from controlplane.auth.key_cache import known_keys
 from controlplane.auth.keys import provider_of_key
-from controlplane.auth.models import Membership
 from controlplane.auth.roles import Actor, Role
 
 
@@ -58,7 +57,8 @@ def actor_of(user: Any) -> Actor | None:
     """
     if user is None or isinstance(user, AnonymousUser | ProviderSender) or not user.is_active:
         return None
-    membership = Membership.objects.filter(user_id=user.pk).first()
+    # read once for a request, whose user object it stays with
+    membership = getattr(user, "membership", None)
     if membership is None:
         return None
     return Actor(

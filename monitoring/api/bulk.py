@@ -58,12 +58,10 @@ def newest(question: Question) -> Answer:
     """Return the newest samples of the pools that the asker may see."""
     places = _visible_places(question)
     found = selectors.newest_columns(places.pool_id)
-    if len(found) == 0:
-        places = places.where(np.zeros(len(places.pool_id), bool))
-    order = np.argsort(found.pool_id)
-    at = order[np.searchsorted(found.pool_id, places.pool_id, sorter=order) % max(1, len(found))]
-    is_known = found.pool_id[at] == places.pool_id
-    columns = {"pool": places.pool[is_known], **_sample_body(found, at[is_known])}
+    codes = places.pool
+    if len(found) < len(codes):
+        codes = codes[np.isin(places.pool_id, found.pool_id)]
+    columns = {"pool": codes, **_sample_body(found)}
     return _columns_answer(columns, {"as_of": clock.now().isoformat()}, question.accepts)
 
 
@@ -206,12 +204,10 @@ def _whole_steps(
     )
 
 
-def _sample_body(
-    found: SampleColumns, chosen: np.ndarray | slice = slice(None)
-) -> dict[str, np.ndarray]:
-    columns = {"measured_at": found.measured_us[chosen].view("datetime64[us]")}
-    columns |= {name: found.values[name][chosen] for name in FIELD_NAMES}
-    return columns | {"quality": found.quality[chosen], "quality_rule": found.quality_rule[chosen]}
+def _sample_body(found: SampleColumns) -> dict[str, np.ndarray]:
+    columns = {"measured_at": found.measured_us.view("datetime64[us]")}
+    columns |= {name: found.values[name] for name in FIELD_NAMES}
+    return columns | {"quality": found.quality, "quality_rule": found.quality_rule}
 
 
 def _columns_answer(

@@ -27,7 +27,7 @@ def notice_batch(provider_code: str, batch: Batch, report: IngestReport, now: dt
         _example(now, error.code, error.field, _pool_at(batch, error.index), _time_at(batch, error))
         for error in report.errors[:MAX_EXAMPLES]
     ]
-    health.note_request(provider_code, lag_s=_lag_s(readable, now), refusals=examples)
+    health.note_request(provider_code, lag_s=_lag_s(readable, report, now), refusals=examples)
 
 
 def notice_points(
@@ -45,12 +45,15 @@ def notice_points(
     examples = [
         _example(now, error.code, "", error.series, None) for error in report.errors[:MAX_EXAMPLES]
     ]
-    health.note_request(provider_code, lag_s=_lag_s(readable, now), refusals=examples)
+    health.note_request(provider_code, lag_s=_lag_s(readable, report, now), refusals=examples)
 
 
-def _lag_s(measured_us: IntArray, now: dt.datetime) -> float | None:
+def _lag_s(
+    measured_us: IntArray, report: IngestReport | PointReport, now: dt.datetime
+) -> float | None:
     known = measured_us[measured_us > 0]
-    if len(known) == 0:
+    # what is only sent again was measured long ago, by whatever clock
+    if len(known) == 0 or report.duplicate == report.received:
         return None
     # what no clock could show says nothing about a clock
     newest_us = int(min(known.max(), np.int64(_LATEST_US)))

@@ -1,25 +1,21 @@
 """Shows people the inventory, the present state and stored samples."""
 
 import datetime as dt
-from dataclasses import asdict
-from typing import Any
 
-from django.http import Http404
+from django.http import Http404, HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from controlplane.auth.permissions import MayViewGrid
+from controlplane.auth.questions import answer_by
 from controlplane.lib import clock
 from controlplane.lib.errors import InvalidField
 from controlplane.lib.problems import CONTENT_TYPE
 from monitoring import selectors
-from monitoring.api import schemas
-from monitoring.api.shapes import pool_load, region_load
+from monitoring.api import present, schemas
 from monitoring.domain.columns import parse_time
-from monitoring.domain.inventory import PoolInfo
-from monitoring.domain.readings import PoolReading
 
 _NOT_FOUND = {(404, CONTENT_TYPE): schemas.ProblemOut}
 _DAY = dt.timedelta(hours=24)
@@ -35,12 +31,9 @@ class RegionsView(APIView):
         summary="List regions with their load",
         responses=schemas.RegionListOut,
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         """Return every region, those without pools among them."""
-        now = clock.now()
-        loads = {reading.region: region_load(reading) for reading in selectors.region_states(now)}
-        regions = [{**asdict(info), "now": loads[info.code]} for info in selectors.regions()]
-        return Response({"as_of": now, "regions": regions})
+        return answer_by(present.regions, request)
 
 
 class SitesView(APIView):
@@ -49,9 +42,9 @@ class SitesView(APIView):
     permission_classes = (MayViewGrid,)
 
     @extend_schema(operation_id="sites_list", summary="List sites", responses=schemas.SiteListOut)
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         """Return every site."""
-        return Response({"sites": [asdict(info) for info in selectors.sites()]})
+        return answer_by(present.sites, request)
 
 
 class PoolsView(APIView):
@@ -68,17 +61,9 @@ class PoolsView(APIView):
         ],
         responses=schemas.PoolListOut,
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         """Return every pool, or those of a region or a provider."""
-        now = clock.now()
-        wanted = {name: request.query_params.get(name) for name in ("region", "provider")}
-        readings = {reading.pool: reading for reading in selectors.pool_states(now)}
-        pools = [
-            _pool_body(info, readings[info.code])
-            for info in selectors.pools()
-            if all(value in (None, getattr(info, name)) for name, value in wanted.items())
-        ]
-        return Response({"as_of": now, "pools": pools})
+        return answer_by(present.pools, request)
 
 
 class PoolView(APIView):
@@ -91,11 +76,9 @@ class PoolView(APIView):
         summary="Show one pool",
         responses={200: schemas.PoolOut, **_NOT_FOUND},
     )
-    def get(self, request: Request, code: str) -> Response:
+    def get(self, request: Request, code: str) -> HttpResponse:
         """Return one pool."""
-        info = _pool_or_404(code)
-        readings = selectors.pool_states(clock.now(), pool_code=code)
-        return Response(_pool_body(info, readings[0]))
+        return answer_by(present.pool, request, about=code)
 
 
 class PoolSamplesView(APIView):
@@ -116,26 +99,13 @@ class PoolSamplesView(APIView):
     )
     def get(self, request: Request, code: str) -> Response:
         """Return samples from a time on, oldest first."""
-        info = _pool_or_404(code)
+        info = selectors.pool_of(code)
+        if info is None:
+            raise Http404
         since, limit = _read_since(request, clock.now()), _read_limit(request)
         samples = selectors.samples_of(info.code, since, limit=limit + 1)
         following = samples[limit]["measured_at"] if len(samples) > limit else None
         return Response({"pool": code, "samples": samples[:limit], "next_since": following})
-
-
-def _pool_or_404(code: str) -> PoolInfo:
-    found = next((info for info in selectors.pools() if info.code == code), None)
-    if found is None:
-        raise Http404
-    return found
-
-
-def _pool_body(info: PoolInfo, reading: PoolReading) -> dict[str, Any]:
-    body = asdict(info)
-    # where an engine listens is nobody's business but the dispatcher's
-    for name in ("id", "engine_url", "energy_zone"):
-        del body[name]
-    return {**body, "now": pool_load(reading)}
 
 
 def _read_since(request: Request, now: dt.datetime) -> dt.datetime:

@@ -214,9 +214,11 @@ def carry_forward(rows: WideRows, known: Mapping[int, KnownValues]) -> WideRows:
 class _Grid:
     """The newest value of each series in each tick.
 
+    Tick after tick, so that what is looked at together, all series of one tick, lies together.
+
     Attributes:
-        is_there: (s, w) whether the series has a point in the tick.
-        value: (s, w) float64.
+        is_there: (w, s) whether the series has a point in the tick.
+        value: (w, s) float64.
         pools: (p,) the pools of the series.
         edges: (p,) where each pool's series begin.
     """
@@ -227,8 +229,8 @@ class _Grid:
     edges: IntArray
 
     def any_of_pool(self, cells: BoolArray) -> BoolArray:
-        """Return (p, w) whether any series of a pool has the mark."""
-        found: BoolArray = np.logical_or.reduceat(cells, self.edges, axis=0)
+        """Return (w, p) whether any series of a pool has the mark."""
+        found: BoolArray = np.logical_or.reduceat(cells, self.edges, axis=1)
         return found
 
 
@@ -249,19 +251,22 @@ def _cut(sources: Sources, readings: Readings, first: int, last: int) -> tuple[S
 
 
 def _lay_out(readings: Readings, sources: Sources, columns: IntArray) -> _Grid:
-    shape = (len(sources.series_id), len(columns))
+    shape = (len(columns), len(sources.series_id))
     at = np.searchsorted(columns, readings.tick)
     is_seen = at < len(columns)
     is_seen[is_seen] = columns[at[is_seen]] == readings.tick[is_seen]
     chosen = np.flatnonzero(is_seen)
-    # of several points in one tick the newest one is written last
-    chosen = chosen[np.argsort(readings.measured_us[chosen], kind="stable")]
     is_there, value = np.zeros(shape, bool), np.full(shape, np.nan)
-    cell = readings.source[chosen] * shape[1] + at[chosen]
+    cell = at[chosen] * shape[1] + readings.source[chosen]
     is_there.ravel()[cell] = True
+    if np.count_nonzero(is_there) < len(cell):
+        # of several points in one tick the newest one is written last
+        order = np.argsort(readings.measured_us[chosen], kind="stable")
+        chosen, cell = chosen[order], cell[order]
     value.ravel()[cell] = readings.value[chosen]
-    pools, edges = np.unique(sources.pool_id, return_index=True)
-    return _Grid(is_there, value, pools, edges)
+    is_edge = np.ones(len(sources.pool_id), bool)
+    is_edge[1:] = sources.pool_id[1:] != sources.pool_id[:-1]
+    return _Grid(is_there, value, sources.pool_id[is_edge], np.flatnonzero(is_edge))
 
 
 def _judge(
@@ -274,12 +279,12 @@ def _judge(
     lacks = np.isnan(values[:, _REQUIRED_AT])
     reports = grid.any_of_pool(grid.is_there)
     before = grid.any_of_pool(_shifted_or(grid.is_there, (1, 2, 3)))
-    misses = grid.any_of_pool(_is_expected(grid) & ~grid.is_there)[place, at]
-    shared = _is_shared(sources)[:, None] & grid.is_there
-    may_stand = (before | ~grid.any_of_pool(shared))[place, at]
-    is_closed = _shifted_or(reports, (-2, -3))[place, at]
+    misses = grid.any_of_pool(_is_expected(grid) & ~grid.is_there)[at, place]
+    shared = _is_shared(sources) & grid.is_there
+    may_stand = (before | ~grid.any_of_pool(shared))[at, place]
+    is_closed = _shifted_or(reports, (-2, -3))[at, place]
 
-    is_candidate = reports[place, at]
+    is_candidate = reports[at, place]
     is_full = is_candidate & ~lacks.any(axis=1)
     is_whole = is_full & ~misses & may_stand
     is_late = is_full & ~is_whole & is_closed
@@ -290,22 +295,23 @@ def _judge(
 
 
 def _shifted_or(cells: BoolArray, shifts: tuple[int, ...]) -> BoolArray:
-    """Return (…, w) whether any of the cells some ticks before (or after, if negative) is set."""
+    """Return (w, …) whether any of the cells some ticks before (or after, if negative) is set."""
     found = np.zeros_like(cells)
     for shift in shifts:
         if shift > 0:
-            found[:, shift:] |= cells[:, :-shift]
+            found[shift:] |= cells[:-shift]
         else:
-            found[:, :shift] |= cells[:, -shift:]
+            found[:shift] |= cells[-shift:]
     return found
 
 
 def _is_expected(grid: _Grid) -> BoolArray:
-    """Return (s, w) whether a series has reported in the three ticks before and not ended since."""
+    """Return (w, s) whether a series has reported in the three ticks before and not ended since."""
     alive, found = grid.is_there & ~np.isnan(grid.value), np.zeros_like(grid.is_there)
     for shift in range(LOOKBACK_TICKS, 0, -1):
-        earlier, its_alive = grid.is_there[:, :-shift], alive[:, :-shift]
-        found[:, shift:] = np.where(earlier, its_alive, found[:, shift:])
+        earlier, its_alive = grid.is_there[:-shift], alive[:-shift]
+        # where it reported later, that counts
+        found[shift:] = (found[shift:] & ~earlier) | its_alive
     return found
 
 
@@ -326,7 +332,7 @@ def _combine(grid: _Grid, sources: Sources, asked: IntArray) -> FloatArray:
     pool = np.searchsorted(grid.pools, sources.pool_id)
     shape = (len(grid.pools), len(asked), len(FIELD_NAMES))
     values, fraction = np.full(shape, np.nan), np.zeros(shape, bool)
-    number = grid.value[:, asked]
+    number = np.ascontiguousarray(grid.value[asked].T)
     number[~np.isfinite(number)] = np.nan
 
     # by pool and column, within it by key: the first that says something decides how

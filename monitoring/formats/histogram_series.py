@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 
@@ -44,17 +45,20 @@ class ClassicSeries:
             origin: number of the sender's item; None = the next one.
             is_native: whether remote-write counts it as a histogram.
         """
-        add = self._collector.add_point
-        origin = self._collector.next_origin() if origin is None else origin
         fault = fault or fault_of(histogram)
+        add = partial(
+            self._collector.add_point,
+            origin=self._collector.next_origin() if origin is None else origin,
+            fault=fault,
+            is_histogram=is_native,
+        )
         is_over = np.float64(histogram.total or 0.0).tobytes() == _STALE_BITS
         count = STALE_NAN if is_over else histogram.count
-        terms = {"origin": origin, "fault": fault, "is_histogram": is_native}
-        add(self._count, measured_us, count, **terms)
+        add(self._count, measured_us, count)
         if fault is not None:
             return
         if histogram.total is not None:
-            add(self._series("_sum"), measured_us, histogram.total, **terms)
+            add(self._series("_sum"), measured_us, histogram.total)
         if is_over:
             return
         steps = classic_buckets(histogram)
@@ -63,7 +67,7 @@ class ClassicSeries:
             self._series("_bucket", (BUCKET_LABEL, bound_text(bound))) for bound, _ in steps
         ]
         for series, (_, below) in zip(self._buckets, steps, strict=True):
-            add(series, measured_us, below, **terms)
+            add(series, measured_us, below)
 
     def holding(self, value: float) -> int:
         """Return the series of the bucket that a value lies in; before any, that of the count."""

@@ -57,7 +57,9 @@ class Side:
         """Return the same values in buckets of the square of the base."""
         # ceil(i / 2): buckets 2k - 1 and 2k reach up to base^2k together
         index, place = np.unique(-(-self.index // 2), return_inverse=True)
-        return Side(index.astype(np.int64), np.bincount(place, self.count, len(index)))
+        return Side(
+            index.astype(np.int64), np.bincount(place, self.count, len(index)).astype(float)
+        )
 
     def with_neighbours(self, side: int) -> "Side":
         """Return the same with an empty bucket beside each, where none is: it says where one ends.

@@ -21,10 +21,13 @@ REJECTS = Counter(
 
 def account_for(
     provider_code: str, outcomes: Sequence[IngestReport | PointReport], now: dt.datetime
-) -> None:
+) -> int:
     """Add what became of requests to the provider's account, in the caller's transaction.
 
     The account's row stays locked until the commit: call it last.
+
+    Returns:
+        What the provider has sent in all.
     """
     reasons: Tally[str] = Tally()
     for outcome in outcomes:
@@ -43,6 +46,8 @@ def account_for(
                 "now": now,
             },
         )
+        row = cursor.fetchone()
+    return int(row[0]) if row else 0
 
 
 def count_outcomes(provider_code: str, outcome: IngestReport | PointReport) -> None:
@@ -74,4 +79,5 @@ SELECT code, %(received)s, %(accepted)s, %(duplicate)s, %(conflict)s, %(rejected
                            UNION ALL
                            SELECT * FROM jsonb_each_text(excluded.rejected_by_reason)) AS parts
                     GROUP BY key) AS sums) END
+RETURNING t.received
 """

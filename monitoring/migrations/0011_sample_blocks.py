@@ -68,11 +68,13 @@ CREATE TABLE monitoring_sampleblock (
     part smallint NOT NULL,
     source smallint NOT NULL CHECK (source BETWEEN 0 AND 99),
     kinds text NOT NULL CHECK (kinds ~ '^([nzbhid][0-9]){9}$'),
-    "values" bytea STORAGE PLAIN NOT NULL,
+    "values" bytea NOT NULL,
     PRIMARY KEY (shelf, measured_at, part),
     CONSTRAINT block_holds_its_members CHECK (
         octet_length("values") = monitoring_width(kinds) * bit_count(members::bit(64)))
 ) PARTITION BY RANGE (measured_at);
+-- not among the columns: PostgreSQL 15 does not know it there
+ALTER TABLE monitoring_sampleblock ALTER COLUMN "values" SET STORAGE PLAIN;
 """
 _CELLS = ",\n       ".join(
     f"monitoring_cell(b.kinds, r.record, {number}) AS {name}"

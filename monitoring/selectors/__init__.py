@@ -37,7 +37,7 @@ from monitoring.selectors.hours import (
     inventory_version,
     places,
 )
-from monitoring.selectors.inventory import pools, providers, regions, sites
+from monitoring.selectors.inventory import pool_of, pools, providers, regions, sites
 from monitoring.selectors.present import headline, pool_states, region_states
 from monitoring.selectors.provider import SetAside, Standing, provider_standings
 from monitoring.selectors.shelves import Stands, places_of
@@ -87,6 +87,7 @@ __all__ = (
     "open_alerts",
     "places",
     "places_of",
+    "pool_of",
     "pool_samples",
     "pool_states",
     "pools",

@@ -1,7 +1,9 @@
 """Reads telemetry as columns: what is newest of all pools, and a pool's samples as they came."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +13,7 @@ from django.db import connection
 from monitoring.domain.sample_blocks import COLUMNS, fields_of, read_columns
 from monitoring.domain.samples import FIELD_NAMES, QUALITIES, RULES, FloatArray, IntArray
 from monitoring.formats import pg_arrays
-from monitoring.selectors.shelves import newest_records, places_of
+from monitoring.selectors.shelves import newest_of
 
 _NAMES_OF_QUALITY = np.array([quality.value for quality in QUALITIES], dtype=object)
 _NAMES_OF_RULE = np.array([rule.value for rule in RULES], dtype=object)
@@ -40,18 +42,14 @@ class SampleColumns:
 
 
 def newest_columns(pool_ids: IntArray) -> SampleColumns:
-    """Return the newest sample of each of some pools, in no certain order, silent ones left out.
+    """Return the newest sample of each of some pools, as they were asked for; silent ones left out.
 
     Args:
         pool_ids: (p,) int64.
     """
-    stands = places_of(pool_ids)
-    records, place = newest_records(stands.shelves)
-    pool_id = stands.pool_at(place)
-    is_asked = pool_id > 0
-    records = records[is_asked]
+    records, has_reported = newest_of(pool_ids)
     return SampleColumns(
-        pool_id[is_asked],
+        pool_ids[has_reported],
         records["measured_us"].astype(np.int64),
         {name: records[name].astype(np.float64) for name in FIELD_NAMES},
         _NAMES_OF_QUALITY[records["quality"]],
@@ -91,15 +89,10 @@ def pool_samples(
         return None
     pool_id, site, region, provider = found[0][:4]
     parts = [_read_cuts(kinds, sent) for *_, kinds, sent in found if kinds is not None]
-    at = np.concatenate([np.zeros(0, np.int64), *(moments for moments, _ in parts)])
-    order = np.argsort(at)
-    columns = {
-        name: np.concatenate([np.zeros(0), *(part[name] for _, part in parts)])[order]
-        for name in COLUMNS
-    }
+    at, columns = _put_together(parts)
     samples = SampleColumns(
         np.full(len(at), pool_id, np.int64),
-        at[order] + pg_arrays.PG_EPOCH_US,
+        at + pg_arrays.PG_EPOCH_US,
         {name: columns[name] for name in FIELD_NAMES},
         _NAMES_OF_QUALITY[columns["quality"].astype(np.int16)],
         _NAMES_OF_RULE[columns["rule"].astype(np.int16)],
@@ -107,15 +100,28 @@ def pool_samples(
     return PoolSamples(site, region, provider, samples)
 
 
+def _put_together(
+    parts: Sequence[tuple[IntArray, dict[str, FloatArray]]],
+) -> tuple[IntArray, dict[str, FloatArray]]:
+    """Return the moments and the columns of all parts, oldest first."""
+    at = np.concatenate([np.zeros(0, np.int64), *(moments for moments, _ in parts)])
+    if len(parts) == 1 and (at[1:] >= at[:-1]).all():
+        return at, parts[0][1]
+    order = np.argsort(at)
+    return at[order], {
+        name: np.concatenate([np.zeros(0), *(part[name] for _, part in parts)])[order]
+        for name in COLUMNS
+    }
+
+
+@lru_cache(maxsize=64)
+def _layout(kinds: str) -> np.dtype[np.void]:
+    return np.dtype([("measured_at", np.dtype(">i8")), *fields_of(kinds)])
+
+
 def _read_cuts(kinds: str, sent: bytes) -> tuple[IntArray, dict[str, FloatArray]]:
-    layout = [("measured_at", np.dtype(">i8")), *fields_of(kinds)]
-    records = np.frombuffer(sent, np.dtype(layout))
+    records = np.frombuffer(sent, _layout(kinds))
     return records["measured_at"].astype(np.int64), read_columns(kinds, records)
-
-
-def _nothing() -> SampleColumns:
-    none, names = np.zeros(0, np.int64), np.zeros(0, dtype=object)
-    return SampleColumns(none, none, {name: np.zeros(0) for name in FIELD_NAMES}, names, names)
 
 
 # Of each block the pool's record is cut out; what is of one kind is sent as one run of bytes.

@@ -1,5 +1,10 @@
 """Reads the inventory: regions, providers, sites and pools."""
 
+from functools import lru_cache
+
+import psycopg
+from django.db import connection
+
 from monitoring.domain.inventory import PoolInfo, ProviderInfo, RegionInfo, SiteInfo
 from monitoring.models import Pool, Provider, Region, Site
 
@@ -34,3 +39,21 @@ def sites() -> list[SiteInfo]:
 def pools() -> list[PoolInfo]:
     """Return all pools, by code."""
     return [PoolInfo(*row) for row in Pool.objects.order_by("code").values_list(*_POOL_COLUMNS)]
+
+
+def pool_of(code: str) -> PoolInfo | None:
+    """Return one pool, or None."""
+    if "\0" in code:  # no text of the database can hold it
+        return None
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        cursor = psycopg.Cursor(connection.connection)
+        row = cursor.execute(_pool_statement(), (code,)).fetchone()
+    return None if row is None else PoolInfo(*row)
+
+
+@lru_cache(maxsize=1)
+def _pool_statement() -> str:
+    # composed once: for one row that takes longer than the question itself
+    statement, _ = Pool.objects.filter(code="").values_list(*_POOL_COLUMNS).query.sql_with_params()
+    return str(statement)

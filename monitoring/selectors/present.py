@@ -3,6 +3,9 @@
 import datetime as dt
 import math
 from collections import defaultdict
+from collections.abc import Set
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -19,6 +22,7 @@ from monitoring.domain.readings import (
 from monitoring.domain.samples import QUALITIES, RULES, moment_of
 from monitoring.domain.shelves import SHELF_SLOTS
 from monitoring.models import Pool, Region
+from monitoring.selectors.hours import inventory_version
 from monitoring.selectors.shelves import newest_records
 
 
@@ -32,14 +36,16 @@ def pool_states(
         provider_code: only the pools of one provider.
         pool_code: only this pool.
     """
-    rows = Pool.objects.select_related("site", "place").order_by("code")
-    if provider_code is not None:
-        rows = rows.filter(site__provider_id=provider_code)
+    grid = _grid_at(inventory_version())
     if pool_code is not None:
-        rows = rows.filter(code=pool_code)
-    pools = list(rows)
-    last = _last_samples(pools)
-    return [read_place(_place_of(pool), last.get(_stand_of(pool)), now) for pool in pools]
+        standing = grid.get(pool_code)
+        chosen = [] if standing is None else [standing]
+    else:
+        chosen = list(grid.values())
+    if provider_code is not None:
+        chosen = [standing for standing in chosen if standing.place.provider == provider_code]
+    last = _last_samples({standing.at for standing in chosen})
+    return [read_place(standing.place, last.get(standing.at), now) for standing in chosen]
 
 
 def region_states(now: dt.datetime) -> list[RegionReading]:
@@ -64,24 +70,40 @@ def headline(now: dt.datetime) -> Headline:
     return read_grid(pool_states(now))
 
 
-def _place_of(pool: Pool) -> PoolPlace:
-    return PoolPlace(
-        pool=pool.code,
-        site=pool.site_id,
-        region=pool.site.region_id,
-        provider=pool.site.provider_id,
-        reserve=pool.reserve,
-        stale_after_s=pool.stale_after_s,
-    )
+@dataclass(frozen=True)
+class _Standing:
+    """A pool, and where its newest sample stands: shelf * SHELF_SLOTS + slot."""
+
+    place: PoolPlace
+    at: int
 
 
-def _stand_of(pool: Pool) -> int:
-    return pool.place.shelf_id * SHELF_SLOTS + pool.place.slot
+@lru_cache(maxsize=4)
+def _grid_at(version: int) -> dict[str, _Standing]:  # noqa: ARG001
+    """Return all pools by code, in order of it; nothing of that changes without the version."""
+    pools = Pool.objects.select_related("site", "place").order_by("code")
+    return {
+        pool.code: _Standing(
+            PoolPlace(
+                pool=pool.code,
+                site=pool.site_id,
+                region=pool.site.region_id,
+                provider=pool.site.provider_id,
+                reserve=pool.reserve,
+                stale_after_s=pool.stale_after_s,
+            ),
+            pool.place.shelf_id * SHELF_SLOTS + pool.place.slot,
+        )
+        for pool in pools
+    }
 
 
-def _last_samples(pools: list[Pool]) -> dict[int, LastSample]:
-    shelves = sorted({pool.place.shelf_id for pool in pools})
+def _last_samples(wanted: Set[int]) -> dict[int, LastSample]:
+    shelves = sorted({at // SHELF_SLOTS for at in wanted})
     records, place = newest_records(np.array(shelves, np.int64))
+    if len(wanted) < len(place):
+        is_wanted = np.isin(place, np.fromiter(wanted, np.int64, len(wanted)))
+        records, place = records[is_wanted], place[is_wanted]
     return {
         at: LastSample(
             measured_at=moment_of(record[0]),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from django.db import connection
 
-from monitoring.domain.samples import IntArray, moment_of
+from monitoring.domain.samples import BoolArray, IntArray, moment_of
 from monitoring.domain.shelves import HOUR, NEVER_US, SHELF_SLOTS, STATE, Records, read_records
 from monitoring.formats import pg_arrays
 
@@ -60,21 +60,41 @@ class _StandMemory:
 
     def known(self, pool_ids: IntArray) -> Stands:
         """Return the places of pools, in order of their keys; what is missing is read."""
-        with self._lock:
-            pool_id, place = self._pool_id, self._place
-        missing = np.setdiff1d(pool_ids, pool_id)
-        if len(missing):
-            rows = _rows(_SLOTS, {"pools": pg_arrays.pack_integers(missing)})
-            found = np.array(rows, np.int64).reshape(len(rows), 3)
-            pool_id = np.append(pool_id, found[:, 0])
-            place = np.append(place, found[:, 1] * SHELF_SLOTS + found[:, 2])
-            order = np.argsort(pool_id)
-            pool_id, place = pool_id[order], place[order]
-            with self._lock:
-                if len(pool_id) > len(self._pool_id):
-                    self._pool_id, self._place = pool_id, place
+        pool_id, place = self._all_with(pool_ids)
         asked = np.isin(pool_id, pool_ids)
         return Stands(place[asked], pool_id[asked])
+
+    def places(self, pool_ids: IntArray) -> IntArray:
+        """Return the place of each pool as they were asked for; -1 where there is no such pool."""
+        pool_id, place = self._all_with(pool_ids)
+        at, is_known = _find(pool_id, pool_ids)
+        return np.where(is_known, place[at], -1) if len(place) else np.full(len(pool_ids), -1)
+
+    def _all_with(self, pool_ids: IntArray) -> tuple[IntArray, IntArray]:
+        with self._lock:
+            pool_id, place = self._pool_id, self._place
+        _, is_known = _find(pool_id, pool_ids)
+        if is_known.all():
+            return pool_id, place
+        missing = np.unique(pool_ids[~is_known])
+        rows = _rows(_SLOTS, {"pools": pg_arrays.pack_integers(missing)})
+        found = np.array(rows, np.int64).reshape(len(rows), 3)
+        pool_id = np.append(pool_id, found[:, 0])
+        place = np.append(place, found[:, 1] * SHELF_SLOTS + found[:, 2])
+        order = np.argsort(pool_id)
+        pool_id, place = pool_id[order], place[order]
+        with self._lock:
+            if len(pool_id) > len(self._pool_id):
+                self._pool_id, self._place = pool_id, place
+        return pool_id, place
+
+
+def _find(known: IntArray, asked: IntArray) -> tuple[IntArray, BoolArray]:
+    """Return where each asked key is among known ones in order, and whether it is."""
+    if len(known) == 0:
+        return np.zeros(len(asked), np.int64), np.zeros(len(asked), bool)
+    at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+    return at, known[at] == asked
 
 
 _STANDS = _StandMemory()
@@ -95,6 +115,31 @@ def newest_records(shelves: IntArray) -> tuple[Records, IntArray]:
     place = shelf[row] * SHELF_SLOTS + slot
     has_reported = records["measured_us"] != NEVER_US
     return records[has_reported], place[has_reported]
+
+
+def newest_of(pool_ids: IntArray) -> tuple[Records, BoolArray]:
+    """Return the newest states of pools as they were asked for.
+
+    Args:
+        pool_ids: (p,) int64.
+
+    Returns:
+        (n,) records as `STATE` says, and (p,) whether the pool has one, which n do.
+    """
+    place = _STANDS.places(pool_ids)
+    shelf, slot = place // SHELF_SLOTS, place % SHELF_SLOTS
+    rows = _rows(_STATES, {"shelves": pg_arrays.pack_integers(np.unique(shelf))})
+    rows.sort()
+    row, has_state = _find(np.array([each for each, _ in rows], np.int64), shelf)
+    used = np.array([len(states) // STATE.itemsize for _, states in rows], np.int64)
+    records = np.frombuffer(b"".join([states for _, states in rows]), STATE)
+    if len(records) == 0:
+        return records, np.zeros(len(pool_ids), bool)
+    has_state &= slot < used[row]
+    records = records[(np.cumsum(used) - used)[row[has_state]] + slot[has_state]]
+    has_reported = records["measured_us"] != NEVER_US
+    has_state[has_state] = has_reported
+    return records[has_reported], has_state
 
 
 def hour_records(

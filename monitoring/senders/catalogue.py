@@ -8,9 +8,11 @@ from django.db import connection
 
 from monitoring.domain.assembly import Sources
 from monitoring.domain.samples import IntArray
+from monitoring.formats.blocks import SHELF_SLOTS
 from monitoring.senders.rules import MappingView, mapping_of, pools_of
 
 _MAX_SPREAD = 64
+_US_IN_S = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,16 @@ class Catalogue:
             place,
         )
 
+    @property
+    def tick_us(self) -> int:
+        """Length of a tick, microseconds."""
+        return round(self.mapping.tick_s * _US_IN_S)
+
+    @cached_property
+    def shelves(self) -> IntArray:
+        """The shelves of the mapped series, each once."""
+        return np.unique(self.series_id // SHELF_SLOTS)
+
     @cached_property
     def pool_codes(self) -> tuple[tuple[str, ...], IntArray]:
         """The provider's pools by their keys: the codes, and (p,) int64 the keys."""
@@ -91,8 +103,8 @@ class Catalogue:
         return places
 
 
-def read_catalogue(provider_code: str, known: Catalogue | None) -> Catalogue:
-    """Return what holds now; the caller holds the provider's lock.
+def read_catalogue(provider_code: str, known: Catalogue | None) -> tuple[Catalogue, int]:
+    """Return what holds now, and how much the provider has sent; the caller holds its lock.
 
     Args:
         provider_code: the provider.
@@ -102,8 +114,8 @@ def read_catalogue(provider_code: str, known: Catalogue | None) -> Catalogue:
         ProviderNotFound: there is no such provider.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_HEADER, [provider_code])
-        epoch, newest_id = cursor.fetchone()
+        cursor.execute(_HEADER, {"provider": provider_code})
+        epoch, newest_id, received = cursor.fetchone()
     if known is None or epoch is None or known.epoch != epoch:
         nothing = np.zeros(0, np.int64)
         known = Catalogue(
@@ -115,12 +127,12 @@ def read_catalogue(provider_code: str, known: Catalogue | None) -> Catalogue:
             pool_id=nothing,
             rule=nothing,
         )
-    return known if newest_id == known.newest_id else _with_newer(known, newest_id)
+    return (known if newest_id == known.newest_id else _with_newer(known, newest_id)), received
 
 
 def refresh(known: Catalogue) -> Catalogue:
     """Return the catalogue with the series that the caller's transaction has registered."""
-    return read_catalogue(known.mapping.provider, known)
+    return read_catalogue(known.mapping.provider, known)[0]
 
 
 def _with_newer(known: Catalogue, newest_id: int) -> Catalogue:
@@ -142,7 +154,9 @@ def _with_newer(known: Catalogue, newest_id: int) -> Catalogue:
 
 _HEADER = """
 SELECT (SELECT epoch FROM monitoring_senderepoch),
-       coalesce((SELECT max(id) FROM monitoring_series WHERE provider_id = %s), 0)
+       coalesce((SELECT max(id) FROM monitoring_series WHERE provider_id = %(provider)s), 0),
+       coalesce((SELECT received FROM monitoring_providertally
+                  WHERE provider_id = %(provider)s), 0)
 """
 _NEWER = """
 SELECT id, coalesce(pool_id, 0), rule FROM monitoring_series

@@ -28,6 +28,7 @@ from monitoring.senders.catalogue import Catalogue, read_catalogue
 from monitoring.senders.exemplars import keep_exemplars
 from monitoring.senders.memory import SenderMemory, memory_of
 from monitoring.senders.narrow import store_points
+from monitoring.senders.recent import MappedPoints
 from monitoring.senders.rows import NO_ROWS, Formed, RowsTooWide, form_rows
 from monitoring.senders.rules import lock_sender
 from monitoring.senders.series import Placement, place_series
@@ -150,7 +151,7 @@ class _Group:
         """
         # one after the other: each must see the points that those before it have stored
         lock_sender(self._provider)
-        catalogue = read_catalogue(self._provider, self._memory.catalogue)
+        catalogue, received = read_catalogue(self._provider, self._memory.catalogue)
         fault = np.concatenate([judge_times(push.points, push.window) for push in self._pushes])
         placed = self._place(catalogue, fault)
         fault = np.where(fault == NO_FAULT, placed.fault[self._series_of], fault)
@@ -166,7 +167,7 @@ class _Group:
         accepted[taken[is_new]] = True
 
         touched = columns.take(is_new & (placed.position[series_of] >= 0))
-        formed = self._form(touched, placed, looks_at_all=looks_at_all)
+        formed = self._form(touched, placed, received, looks_at_all=looks_at_all)
         exemplars = keep_exemplars(
             [(push.points, push.window) for push in self._pushes],
             [placed.series_id[part] for part in self._series_parts],
@@ -175,8 +176,8 @@ class _Group:
             replace(report_on(push.points, fault[part], accepted[part]), exemplars_written=kept)
             for push, part, kept in zip(self._pushes, self._parts, exemplars, strict=True)
         ]
-        ingest.account_for(self._provider, reports, self.now)
-        transaction.on_commit(partial(self._remember, placed, formed))
+        received = ingest.account_for(self._provider, reports, self.now)
+        transaction.on_commit(partial(self._remember, placed, formed, touched, received))
         return reports
 
     def _place(self, catalogue: Catalogue, fault: CodeArray) -> Placement:
@@ -187,12 +188,18 @@ class _Group:
             remembered[part] = heads.series_ids(spelling, catalogue.epoch)
         return place_series(self._series, is_wanted, catalogue, remembered=remembered, now=self.now)
 
-    def _form(self, touched: PointColumns, placed: Placement, *, looks_at_all: bool) -> Formed:
+    def _form(
+        self, touched: PointColumns, placed: Placement, received: int, *, looks_at_all: bool
+    ) -> Formed:
+        recent = self._memory.recent
+        if recent is not None and not recent.is_all(placed.catalogue.epoch, received):
+            recent = None
         try:
             return form_rows(
                 touched,
                 placed.catalogue,
                 self._memory.formed,
+                recent=recent,
                 now=self.now,
                 window=self.window,
                 looks_at_all=looks_at_all,
@@ -205,10 +212,16 @@ class _Group:
             logger.warning("rows.not_made", extra={"provider": self._provider})
             return NO_ROWS
 
-    def _remember(self, placed: Placement, formed: Formed) -> None:
+    def _remember(
+        self, placed: Placement, formed: Formed, touched: PointColumns, received: int
+    ) -> None:
         epoch = placed.catalogue.epoch
         memory: SenderMemory = self._memory
-        memory.catalogue = placed.catalogue
+        catalogue = memory.catalogue = placed.catalogue
+        lot = MappedPoints(catalogue.find(touched.series_id), touched.measured_us, touched.value)
+        memory.recent = formed.recent and formed.recent.with_lot(
+            lot, tick_us=catalogue.tick_us, received=received
+        )
         memory.formed.note(formed.pool_id, formed.tick, epoch)
         for part, heads, spelling in self._spelled():
             series_id = placed.series_id[part]

@@ -12,6 +12,7 @@ from threading import Lock
 from monitoring.formats.heads import HeadMemory
 from monitoring.senders.catalogue import Catalogue
 from monitoring.senders.formed import FormedTicks
+from monitoring.senders.recent import RecentPoints
 
 MAX_PROVIDERS = 256
 # of all providers together, and so of one
@@ -26,11 +27,19 @@ class SenderMemory:
         heads: the label sets that its remote-write has spelled.
         catalogue: its mapping and mapped series, as they were last read.
         formed: which of its newest ticks have rows.
+        recent: the points of its newest ticks.
     """
 
     heads: HeadMemory = field(default_factory=HeadMemory)
     catalogue: Catalogue | None = None
     formed: FormedTicks = field(default_factory=FormedTicks)
+    recent: RecentPoints | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory it takes."""
+        recent = self.recent
+        return self.heads.size_bytes + (recent.size_bytes if recent is not None else 0)
 
 
 _MEMORIES: OrderedDict[str, SenderMemory] = OrderedDict()
@@ -46,10 +55,10 @@ def memory_of(provider_code: str) -> SenderMemory:
         elif memory.heads.size_bytes > MAX_BYTES // 2:
             memory.heads = HeadMemory()
         _MEMORIES[provider_code] = memory
-        size = sum(known.heads.size_bytes for known in _MEMORIES.values())
+        size = sum(known.size_bytes for known in _MEMORIES.values())
         while len(_MEMORIES) > MAX_PROVIDERS or (size > MAX_BYTES and len(_MEMORIES) > 1):
             _, forgotten = _MEMORIES.popitem(last=False)
-            size -= forgotten.heads.size_bytes
+            size -= forgotten.size_bytes
         return memory
 
 

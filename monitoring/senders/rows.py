@@ -2,7 +2,7 @@
 
 import datetime as dt
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from prometheus_client import Counter
@@ -26,9 +26,11 @@ from monitoring.domain.samples import (
     NO_FAULT,
     QUALITIES,
     Batch,
+    BoolArray,
     IntArray,
     Quality,
     Window,
+    first_of_each,
     moment_of,
 )
 from monitoring.formats.blocks import SHELF_SLOTS, PointColumns
@@ -36,6 +38,7 @@ from monitoring.models import Pool
 from monitoring.selectors.points import read_points
 from monitoring.senders.catalogue import Catalogue
 from monitoring.senders.formed import FormedTicks
+from monitoring.senders.recent import MappedPoints, RecentPoints, join_points
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ logger = logging.getLogger(__name__)
 MAX_BLOCKS = 60_000
 ROWS = Counter("tiaodu_assembled_rows_total", "Wide rows made from points", ["provider", "quality"])
 _US_IN_S = 1_000_000
+_NEVER_US = 2**62
 _GOOD = QUALITIES.index(Quality.GOOD)
 
 
@@ -52,10 +56,11 @@ class RowsTooWide(Exception):
 
 @dataclass(frozen=True)
 class Formed:
-    """The rows that a request has made: n pools and ticks."""
+    """What a request has made: rows of n pools and ticks, and what is known of recent points."""
 
     pool_id: IntArray
     tick: IntArray
+    recent: RecentPoints | None = None
 
 
 NO_ROWS = Formed(np.zeros(0, np.int64), np.zeros(0, np.int64))
@@ -66,6 +71,7 @@ def form_rows(
     catalogue: Catalogue,
     formed: FormedTicks,
     *,
+    recent: RecentPoints | None,
     now: dt.datetime,
     window: Window,
     looks_at_all: bool = False,
@@ -76,26 +82,34 @@ def form_rows(
         touched: the new points of mapped series.
         catalogue: the provider's rules, pools and mapped series.
         formed: what is remembered of rows that were made before.
+        recent: all points before these from a moment on; None = they are read.
         now: present grid time.
         window: times that are taken.
         looks_at_all: look up every row, as one was there unknown to the newest states.
 
     Returns:
-        What has a row now; to be remembered once it is committed.
+        What has a row now, and all points of before; to be remembered once it is committed.
 
     Raises:
         RowsTooWide: the points lie in too wide a stretch; nothing of it was stored.
     """
-    tick_us = round(catalogue.mapping.tick_s * _US_IN_S)
+    tick_us = catalogue.tick_us
     at = catalogue.find(touched.series_id)
     touched_pool, touched_tick = catalogue.pool_id[at], touched.measured_us // tick_us
     pool_id, tick = candidates(touched_pool, touched_tick)
     is_open = ~formed.has(pool_id, tick, catalogue.epoch)
     pool_id, tick = pool_id[is_open], tick[is_open]
     if len(tick) == 0:
-        return NO_ROWS
+        return replace(NO_ROWS, recent=recent)
     sources, place = catalogue.sources_of(np.unique(pool_id))
-    readings = _readings(catalogue, sources, place, tick, tick_us)
+    start_us = (int(tick.min()) - LOOKBACK_TICKS) * tick_us
+    if recent is not None and recent.start_us <= start_us:
+        lot = MappedPoints(at, touched.measured_us, touched.value)
+        points = join_points([*recent.lots, lot])
+    else:
+        end_us = (int(tick.max()) + LOOKBACK_TICKS + 1) * tick_us
+        points, recent = _read_points(catalogue, sources, touched, (start_us, end_us))
+    readings = _readings(points, place, tick_us)
     whole, lacking = assemble(readings, sources, pool_id=pool_id, tick=tick)
     if len(lacking):
         known = _known(lacking, int(touched_tick.max()), tick_us)
@@ -105,26 +119,46 @@ def form_rows(
         batch, provider_code, now=now, window=window, looks_at_all=looks_at_all
     ):
         # what was refused is looked at again when more of its tick comes
-        return NO_ROWS
-    return Formed(whole.pool_id, whole.tick)
+        return replace(NO_ROWS, recent=recent)
+    return Formed(whole.pool_id, whole.tick, recent)
 
 
-def _readings(
-    catalogue: Catalogue, sources: Sources, place: IntArray, tick: IntArray, tick_us: int
-) -> Readings:
-    points = read_points(
-        np.unique(sources.series_id // SHELF_SLOTS),
-        start_us=(int(tick.min()) - LOOKBACK_TICKS) * tick_us,
-        end_us=(int(tick.max()) + LOOKBACK_TICKS + 1) * tick_us,
-        limit=MAX_BLOCKS,
-    )
-    if points is None:
+def _read_points(
+    catalogue: Catalogue, sources: Sources, touched: PointColumns, span_us: tuple[int, int]
+) -> tuple[MappedPoints, RecentPoints | None]:
+    """Return the points of a stretch; and all there were from its start on, if all were read."""
+    shelves = np.unique(sources.series_id // SHELF_SLOTS)
+    is_whole = len(shelves) == len(catalogue.shelves)
+    start_us, end_us = span_us[0], _NEVER_US if is_whole else span_us[1]
+    found = read_points(shelves, start_us=start_us, end_us=end_us, limit=MAX_BLOCKS)
+    if found is None:
         raise RowsTooWide
-    at = catalogue.find(points.series_id)
-    source = np.where(at >= 0, place[at], -1)
-    chosen = np.flatnonzero(source >= 0)
-    measured_us = points.measured_us[chosen]
-    return Readings(source[chosen], measured_us // tick_us, measured_us, points.value[chosen])
+    at = catalogue.find(found.series_id)
+    chosen = np.flatnonzero(at >= 0)
+    points = MappedPoints(at[chosen], found.measured_us[chosen], found.value[chosen])
+    if not is_whole:
+        return points, None
+    # the request's own points are there already, and are put in again when it is committed
+    is_old = ~_are_among(points, catalogue.find(touched.series_id), touched.measured_us)
+    before = MappedPoints(points.position[is_old], points.measured_us[is_old], points.value[is_old])
+    return points, RecentPoints(catalogue.epoch, -1, start_us, (before,) if len(before) else ())
+
+
+def _are_among(points: MappedPoints, position: IntArray, measured_us: IntArray) -> BoolArray:
+    first, group = first_of_each(
+        np.concatenate((position, points.position)),
+        np.concatenate((measured_us, points.measured_us)),
+    )
+    found: BoolArray = first[group[len(position) :]] < len(position)
+    return found
+
+
+def _readings(points: MappedPoints, place: IntArray, tick_us: int) -> Readings:
+    source, measured_us, value = place[points.position], points.measured_us, points.value
+    is_asked = source >= 0
+    if not is_asked.all():
+        source, measured_us, value = source[is_asked], measured_us[is_asked], value[is_asked]
+    return Readings(source, measured_us // tick_us, measured_us, value)
 
 
 def _known(rows: WideRows, newest_tick: int, tick_us: int) -> dict[int, KnownValues]:

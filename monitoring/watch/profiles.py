@@ -20,6 +20,7 @@ from monitoring.domain.samples import (
     IntArray,
     QualityRule,
     Verdict,
+    order_of,
 )
 from monitoring.domain.usual.learning import learn
 from monitoring.domain.usual.plausibility import confirm, weigh
@@ -199,8 +200,11 @@ def _weigh(verdict: Verdict) -> tuple[Verdict, IntArray, Profiles]:
 
 
 def _in_order(verdict: Verdict) -> tuple[IntArray, IntArray, Readings]:
-    order = np.lexsort((verdict.measured_us, verdict.pool_id))
-    pools, ref = np.unique(verdict.pool_id[order], return_inverse=True)
+    order = order_of(verdict.pool_id, verdict.measured_us)
+    pool_id = verdict.pool_id[order]
+    is_first = np.ones(len(order), bool)
+    is_first[1:] = pool_id[1:] != pool_id[:-1]
+    pools, ref = pool_id[is_first], np.cumsum(is_first) - 1
     values = {name: verdict.values[name][order] for name in WATCHED}
     return order, pools, Readings(ref, verdict.measured_us[order] / _US, values)
 

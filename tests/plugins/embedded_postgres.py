@@ -22,6 +22,8 @@ from controlplane.runtime.children import SHIM
 from controlplane.runtime.folder import RunFolder
 
 PREFIX = "tiaodu-test-"
+# a folder of PostgreSQL programs to use instead of the ones that come along
+NAMED = "TIAODU_TEST_POSTGRES"
 STARTS_WITHIN_S = 30.0
 # A test database is thrown away: nothing in it has to survive the machine.
 FAST_AND_LOOSE = {
@@ -38,14 +40,15 @@ class Server:
     """The server of this run."""
 
     def __init__(self) -> None:
-        self._root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=_fast_disk()))
+        self._root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=fast_disk()))
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> str:
         """Start the server and return its address."""
         folder = RunFolder(self._root)
         folder.make()
-        binaries = pg.find_binaries()
+        named = os.environ.get(NAMED)
+        binaries = Path(named) if named else pg.find_binaries()
         home = self._root / "postgres"
         database = pg.Postgres(
             binaries,
@@ -107,7 +110,8 @@ def _kept(database: pg.Postgres, *command: str) -> list[str]:
     return [*shim, database.identity, "--", *command]
 
 
-def _fast_disk() -> Path:
+def fast_disk() -> Path:
+    """Return the memory disk, or the folder for temporary files where there is none with room."""
     memory = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
     is_usable = memory.is_dir() and os.access(memory, os.W_OK)
     roomy = is_usable and shutil.disk_usage(memory).free > 1_000_000_000
@@ -115,7 +119,7 @@ def _fast_disk() -> Path:
 
 
 def _remove_leftovers() -> None:
-    for folder in _fast_disk().glob(f"{PREFIX}*"):
+    for folder in fast_disk().glob(f"{PREFIX}*"):
         pid = folder.name.removeprefix(PREFIX).partition("-")[0]
         if pid.isdigit() and not Path("/proc", pid).exists():
             shutil.rmtree(folder, ignore_errors=True)

@@ -17,6 +17,7 @@ from controlplane.runtime import postgres as pg
 from controlplane.runtime import procfs
 from controlplane.runtime.folder import RunFolder, is_port_free
 from controlplane.runtime.stack import run_mark
+from tests.plugins.embedded_postgres import fast_disk
 
 SMALL_STACK = Path(__file__).with_name("small_stack.py")
 PROJECT = Path(__file__).parents[2]
@@ -150,7 +151,8 @@ class Grid:
 @contextlib.contextmanager
 def empty_grid():
     """Give a grid in an empty folder that any user may enter, and leave nothing of it."""
-    base = Path(tempfile.mkdtemp(prefix="tiaodu-life-"))
+    # data that outlive nothing but processes need no disk to wait for
+    base = Path(tempfile.mkdtemp(prefix="tiaodu-life-", dir=fast_disk()))
     base.chmod(0o755)
     port = next(port for port in range(18200 + os.getpid() % 1000, 65000) if is_port_free(port))
     made = Grid(base / "var", port)

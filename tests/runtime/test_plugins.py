@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-PLUGINS = ("-p", "no:django", "-p", "no:dash", "-p", "no:randomly", "-p", "no:cacheprovider")
+# Of what is installed only this is loaded: the rest takes longer than the tests.
+PLUGINS = ("-p", "xdist", "-p", "no:cacheprovider")
 
 
 def pytest_command(folder, *options):
@@ -28,7 +29,7 @@ def environment_of(**more):
         for name, value in os.environ.items()
         if name not in hidden and not name.startswith("PYTEST_")
     }
-    return {**own, "PYTHONPATH": str(PROJECT), **more}
+    return {**own, "PYTHONPATH": str(PROJECT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **more}
 
 
 def run_tests(folder, text, *options, **environment):

@@ -5,12 +5,11 @@ import datetime as dt
 
 import pytest
 from django.contrib.sessions.models import Session
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from controlplane.auth.keys import issue_key, live_key, revoke_keys
 from controlplane.auth.models import Membership, ProviderKey
 from controlplane.auth.questions import Answer
-from controlplane.auth.standing import Doorman
 from controlplane.lib import clock
 from controlplane.short_way import ARROW, ReadingDesk, ShortWay
 from monitoring.urls import short_reads
@@ -19,7 +18,11 @@ from tests.factories import PoolFactory, make_pool, report, sample
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("grid_time")]
 PLAIN = {"host": "localhost"}
-READS = ("newest", "hours?by=region", "samples?pool=beijing-gpu")
+READS = (
+    *("telemetry/newest", "telemetry/hours?by=region", "telemetry/samples?pool=beijing-gpu"),
+    *("regions", "sites", "pools", "pools?region=CN-HB", "pools/beijing-gpu"),
+)
+BULK = [what for what in READS if what.startswith("telemetry/")]
 
 
 @pytest.fixture
@@ -53,7 +56,8 @@ def scope_of(path, *, method="GET", **headers):
 
 
 def ask(desk, what, **headers):
-    scope = scope_of(f"/api/v1/telemetry/{what}", **headers)
+    path = what.removeprefix("../") if what.startswith("../") else f"telemetry/{what}"
+    scope = scope_of(f"/api/v1/{path}", **headers)
     found = desk.read_for(scope)
     return None if found is None else desk.answer(scope, *found)
 
@@ -63,13 +67,15 @@ def cookie_of(client):
 
 
 @pytest.mark.usefixtures("reported")
-@pytest.mark.parametrize("accept", ["application/json", ARROW])
-@pytest.mark.parametrize("what", READS)
+@pytest.mark.parametrize(
+    ("what", "accept"),
+    [*((what, "application/json") for what in READS), *((what, ARROW) for what in BULK)],
+)
 def test_the_short_way_answers_as_the_long_one_does(desk, client_of, operator, what, accept):
     client = client_of(operator)
 
-    short = ask(desk, what, cookie=cookie_of(client), accept=accept)
-    long = client.get(f"/api/v1/telemetry/{what}", headers={"accept": accept})
+    short = ask(desk, f"../{what}", cookie=cookie_of(client), accept=accept)
+    long = client.get(f"/api/v1/{what}", headers={"accept": accept})
 
     assert (short.content_type, short.body) == (long["Content-Type"], long.content)
 
@@ -190,7 +196,6 @@ def test_that_a_key_is_in_use_is_taken_down_by_the_long_way(desk, provider_clien
 
 def test_a_session_that_became_another_persons_is_that_persons(desk, client_of, operator, outsider):
     cookie = cookie_of(client_of(operator))
-    desk = ReadingDesk(desk._reads, Doorman())
     assert ask(desk, "newest", cookie=cookie) is not None
     other = Session.objects.get(session_key=cookie_of(client_of(outsider)).partition("=")[2])
 
@@ -199,6 +204,15 @@ def test_a_session_that_became_another_persons_is_that_persons(desk, client_of, 
     )
 
     assert ask(desk, "newest", cookie=cookie) is None
+
+
+@pytest.mark.parametrize("what", ["../sites", "../pools", "../regions", "../pools/beijing-gpu"])
+@pytest.mark.usefixtures("reported")
+def test_who_does_not_see_the_whole_grid_takes_the_long_way(
+    desk, client_of, provider, outsider, what
+):
+    for person in (provider, outsider):
+        assert ask(desk, what, cookie=cookie_of(client_of(person))) is None
 
 
 @pytest.mark.parametrize(
@@ -227,6 +241,10 @@ def test_strangers_take_the_long_way(desk, headers):
         pytest.param("samples?pool=%00", {}, id="zero-byte"),
         pytest.param("newest", {"method": "HEAD"}, id="head"),
         pytest.param("newest/", {}, id="unknown-address"),
+        pytest.param("../pools/nowhere", {}, id="unknown-pool"),
+        pytest.param("../pools/\x00", {}, id="zero-byte-in-the-address"),
+        pytest.param("../pools/beijing-gpu/samples", {}, id="other-address"),
+        pytest.param("../sites", {"accept": ARROW}, id="type-that-it-has-not"),
     ],
 )
 def test_what_is_not_plain_takes_the_long_way(desk, client_of, operator, what, headers):
@@ -239,5 +257,26 @@ def test_without_its_database_it_leaves_the_answer_to_the_long_way(desk, client_
 
     cookie = cookie_of(client_of(operator))
     scope = scope_of("/api/v1/telemetry/newest", cookie=cookie)
+    desk = ReadingDesk({scope["path"]: away}, probe_every_s=60.0)
+    found = desk.read_for(scope)
 
+    assert found is not None
+    assert desk.answer(scope, *found) is None
+    # the next ones do not wait for it in line
+    assert desk.read_for(scope) is None
+
+
+def test_once_the_database_is_back_reads_take_the_short_way_again(
+    desk, client_of, operator, monkeypatch
+):
+    def away(_question):
+        raise OperationalError
+
+    # the test's own transaction is on it
+    monkeypatch.setattr(connection, "close", lambda: None)
+    scope = scope_of("/api/v1/sites", cookie=cookie_of(client_of(operator)))
+    desk = ReadingDesk(desk._reads, probe_every_s=0.0)
     assert desk.answer(scope, away, "") is None
+
+    assert desk.answer(scope, *desk.read_for(scope)) is not None
+    assert desk.read_for(scope) is not None

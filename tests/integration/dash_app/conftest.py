@@ -10,6 +10,8 @@ from django.contrib.auth import get_user_model
 
 from dash_app.backend import DjangoDashServer
 from dash_app.backend_request import request_in_hand
+from tests.browser.small_grid import seed_grid
+from tests.conftest import GRID_NOW
 
 
 def _probe_app() -> Dash:
@@ -35,6 +37,13 @@ def _probe_app() -> Dash:
         return f"{question} {request_in_hand().user.get_username()} {people}"
 
     return app
+
+
+@pytest.fixture(scope="module")
+def seeded(module_db: Any) -> None:
+    """The shipped inventory, reported up to the tests' grid time, for all tests of a module."""
+    with module_db():
+        seed_grid(GRID_NOW)
 
 
 @pytest.fixture(scope="session")

@@ -9,19 +9,18 @@ from django.test.utils import CaptureQueriesContext
 
 from controlplane.auth.authentication import actor_of
 from controlplane.lib import clock
-from dash_app.feed import build_frame, system_state, trend_rows
+from dash_app.feed import build_frame, system_state
 from monitoring.domain.alerts import AlertKind
 from monitoring.models import Alert, Pool
 from scheduling.services.dispatching import set_frozen
-from tests.browser.small_grid import SILENT, draft_plan, proposed_plan, reported, seed_grid
+from tests.browser.small_grid import SILENT, draft_plan, proposed_plan, reported
 from tests.factories import report
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def frame(grid_time):
-    seed_grid(grid_time.now)
+def frame(seeded, db, grid_time):
     return built(grid_time)
 
 
@@ -96,10 +95,6 @@ def test_the_trend_is_the_last_24_hours(frame, grid_time):
     assert all(row[2] == frame["headline"]["supply"] for row in trend)
 
 
-def test_an_empty_grid_has_no_trend(grid_time):
-    assert trend_rows(grid_time.now) == []
-
-
 def test_new_telemetry_is_in_the_next_frame(frame, grid_time):
     pool = Pool.objects.get(code=SILENT)
     report("xibu", [reported(pool, grid_time.now, share=0.5)], now=grid_time.now)
@@ -110,8 +105,7 @@ def test_new_telemetry_is_in_the_next_frame(frame, grid_time):
     assert after["headline"]["supply"] == frame["headline"]["supply"] + pool.installed
 
 
-def test_plans_and_flows_are_in_the_frame(grid_time, operator2):
-    seed_grid(grid_time.now)
+def test_plans_and_flows_are_in_the_frame(seeded, grid_time, operator2):
     plan = proposed_plan(operator2, grid_time.now)
 
     frame = built(grid_time)
@@ -125,8 +119,7 @@ def test_plans_and_flows_are_in_the_frame(grid_time, operator2):
     assert (flow["from"], flow["to"], flow["units"]) == ("beijing", "horinger", 32)
 
 
-def test_firing_alerts_are_said_in_both_languages(grid_time):
-    seed_grid(grid_time.now)
+def test_firing_alerts_are_said_in_both_languages(seeded, grid_time):
     Alert.objects.create(
         kind=AlertKind.CAPACITY_SHORTAGE,
         scope="region:CN-BJ",
@@ -142,8 +135,7 @@ def test_firing_alerts_are_said_in_both_languages(grid_time):
     assert (alert["zh"], alert["en"]) == ("北京 缺 54 GPU", "Beijing is short of 54 GPU")
 
 
-def test_the_number_of_queries_does_not_grow_with_the_rows(grid_time, operator2):
-    seed_grid(grid_time.now)
+def test_the_number_of_queries_does_not_grow_with_the_rows(seeded, grid_time, operator2):
     with CaptureQueriesContext(
         connection,
     ) as few:

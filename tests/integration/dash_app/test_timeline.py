@@ -15,7 +15,7 @@ from dash_app.timeline import AHEAD_H, KEPT_S, PAST_H, build_timeline, timeline_
 from forecasting.models import ForecastPath
 from forecasting.selectors import latest_run
 from monitoring.models import Pool, PoolHour
-from tests.browser.small_grid import SILENT, issued_forecast, reported, seed_grid
+from tests.browser.small_grid import SILENT, issued_forecast, reported
 from tests.factories import report
 
 pytestmark = pytest.mark.django_db
@@ -28,8 +28,7 @@ def _nothing_kept_from_other_tests():
 
 
 @pytest.fixture
-def timeline(grid_time):
-    seed_grid(grid_time.now)
+def timeline(seeded, db, grid_time):
     issued_forecast(grid_time.now)
     return built(grid_time)
 
@@ -126,21 +125,12 @@ def test_a_fallback_is_marked(timeline, grid_time):
     assert regions["CN-NM"]["fallback"] is None
 
 
-def test_without_a_run_there_is_only_the_past(grid_time):
-    seed_grid(grid_time.now)
-
+def test_without_a_run_there_is_only_the_past(seeded, grid_time):
     made = built(grid_time)
 
     assert made["forecast"] is None
     assert made["regions"]["CN-BJ"]["ahead"] == [None] * AHEAD_H
     assert None not in made["regions"]["CN-BJ"]["past"]
-
-
-def test_an_empty_grid_has_hours_and_no_places(grid_time):
-    made = built(grid_time)
-
-    assert len(made["hours"]) == 48
-    assert made["regions"] == made["sites"] == {}
 
 
 def test_the_number_of_queries_does_not_grow_with_the_rows(timeline, grid_time):

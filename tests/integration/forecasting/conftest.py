@@ -1,21 +1,16 @@
-"""Grids with history that the tests of a module share, and a cut library to learn from."""
-
-from collections.abc import Iterator
+"""A grid with history that the tests of a module share, and few traces to learn from."""
 
 import pytest
 
-from forecasting.management.commands import backtest
 from forecasting.services import training
 from tests.integration.forecasting.grids import cut_library, make_grid, stored_pools
 
 
-@pytest.fixture(autouse=True, scope="package")
-def _few_traces() -> Iterator[None]:
-    """Let models learn from a cut library; what the whole one teaches is tested where it is read."""
-    library = cut_library()
+@pytest.fixture(autouse=True, scope="module")
+def _few_traces():
+    """Trainings learn from few of the shipped traces; `backtest` reads them all."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "shipped_library", lambda: library)
-        patch.setattr(backtest, "shipped_library", lambda: library)
+        patch.setattr(training, "shipped_library", cut_library)
         yield
 
 

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -20,8 +21,8 @@ NOW = ISSUED_AT + dt.timedelta(minutes=12)
 SMALL = TrainingRules(
     model=ModelSettings(trees=10, min_leaf=20, max_rows=800, prior_rows=300, prior_tree_rows=200)
 )
-_SHIPPED_SERIES = 3
-_SHIPPED_H = 6 * 7 * 24
+_SHIPPED_SERIES = 2
+_SHIPPED_H = 3 * 7 * 24
 
 
 def daily_wave(level: float, seed: int) -> list[float]:
@@ -56,6 +57,7 @@ def stored_pools() -> list[Pool]:
     return list(Pool.objects.order_by("pk"))
 
 
+@cache
 def cut_library() -> Library:
     """The shipped traces, a few series of each for some weeks: quick to learn from."""
     return Library(

@@ -5,15 +5,14 @@ import datetime as dt
 import pytest
 
 from controlplane.auth.models import AuditEntry
+from controlplane.lib.units import HOUR
 from forecasting import selectors, services
 from forecasting.models import DemandDeclaration, ForecastPath
 from tests.factories import make_pool, report_hours
+from tests.integration.forecasting.grids import ISSUED_AT, NOW, stored_pools
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("grid_at_now")]
 
-ISSUED_AT = dt.datetime(2023, 5, 26, 0, tzinfo=dt.UTC)
-NOW = ISSUED_AT + dt.timedelta(minutes=12)
-HOUR = dt.timedelta(hours=1)
 ADDRESS = "/api/v1/demand-declarations"
 
 
@@ -22,16 +21,22 @@ def grid_at_now(grid_time):
     grid_time.set(NOW)
 
 
+@pytest.fixture(scope="module")
+def stored_grid(module_db):
+    with module_db():
+        for code, region, provider in (
+            ("beijing-gpu", "CN-BJ", "beiyun"),
+            ("haidian-gpu", "CN-BJ", "beiyun"),
+            ("horinger-gpu", "CN-NM", "huadong"),
+        ):
+            pool = make_pool(code, region=region, provider=provider)
+            report_hours(pool, ISSUED_AT - 72 * HOUR, [30.0, 31.0, 32.0] * 24)
+
+
 @pytest.fixture
-def grid(db):
-    pools = [
-        make_pool("beijing-gpu", region="CN-BJ", provider="beiyun"),
-        make_pool("haidian-gpu", region="CN-BJ", provider="beiyun"),
-        make_pool("horinger-gpu", region="CN-NM", provider="huadong"),
-    ]
-    for pool in pools:
-        report_hours(pool, ISSUED_AT - 72 * HOUR, [30.0, 31.0, 32.0] * 24)
-    return pools
+def grid(stored_grid, db):
+    """Three pools in two regions with three days of hardly any change."""
+    return stored_pools()
 
 
 def wish(**changes):

@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 from django.core.management import CommandError, call_command
 
+from forecasting.management.commands import backtest
+from tests.integration.forecasting.grids import cut_library
 from tests.unit.forecasting.series import wandering
+
+
+@pytest.fixture
+def few_traces(monkeypatch):
+    """Learn from few of the shipped traces: what they teach is not looked at."""
+    monkeypatch.setattr(backtest, "shipped_library", cut_library)
 
 
 @pytest.fixture
@@ -45,7 +53,7 @@ def test_the_json_holds_every_measure_of_every_model(demand_file, tmp_path, caps
     assert "mean168" in table
 
 
-def test_horizon_levels_and_models_can_be_chosen(demand_file, tmp_path):
+def test_horizon_levels_and_models_can_be_chosen(demand_file, tmp_path, few_traces):
     out = tmp_path / "out.json"
     arguments = ["--horizon", "30", "--quantiles", "0.8", "--models", "ours,last", "--origins", "1"]
 
@@ -57,7 +65,7 @@ def test_horizon_levels_and_models_can_be_chosen(demand_file, tmp_path):
     assert "25+" in models["ours"]["by_lead"]
 
 
-def test_a_seed_decides_the_figures(demand_file, tmp_path):
+def test_a_seed_decides_the_figures(demand_file, tmp_path, few_traces):
     figures = []
     for turn, seed in enumerate(("1", "1", "2")):
         out = tmp_path / f"{turn}.json"

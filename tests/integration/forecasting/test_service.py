@@ -15,6 +15,7 @@ from forecasting.models import ForecastModel, ForecastPath, ForecastRun
 from forecasting.services import TrainingRules, training
 from forecasting.urls import urlpatterns
 from tests.factories import PoolFactory, SiteFactory, make_pool, report, sample
+from tests.integration.forecasting.grids import ISSUED_AT, NOW, stored_pools, wandering
 
 pytestmark = pytest.mark.django_db
 
@@ -32,30 +33,26 @@ SMALL = TrainingRules(
         prior_tree_rows=100,
     )
 )
-ISSUED_AT = dt.datetime(2023, 5, 26, 0, tzinfo=dt.UTC)
-NOW = ISSUED_AT + dt.timedelta(minutes=12)
 
 
-def wandering(level, seed):
-    shocks = np.random.default_rng(seed).normal(0, 0.06 * level, DAYS * 24)
-    away = np.zeros(DAYS * 24)
-    for hour in range(1, DAYS * 24):
-        away[hour] = 0.93 * away[hour - 1] + shocks[hour]
-    return np.maximum(0.0, level + away).tolist()
+@pytest.fixture(scope="module")
+def stored_grid(module_db):
+    with module_db():
+        site = SiteFactory(code="twin", region__code="CN-BJ", provider__code="beiyun")
+        pools = [
+            PoolFactory(code="twin-a", site=site),
+            PoolFactory(code="twin-b", site=site),
+            make_pool("haidian-gpu", region="CN-BJ", provider="beiyun"),
+            make_pool("horinger-gpu", region="CN-NM", provider="huadong"),
+        ]
+        for seed, pool in enumerate(pools):
+            report_with_energy(pool, wandering(30.0 + 8 * seed, seed, days=DAYS))
 
 
 @pytest.fixture
-def grid(db):
-    site = SiteFactory(code="twin", region__code="CN-BJ", provider__code="beiyun")
-    pools = [
-        PoolFactory(code="twin-a", site=site),
-        PoolFactory(code="twin-b", site=site),
-        make_pool("haidian-gpu", region="CN-BJ", provider="beiyun"),
-        make_pool("horinger-gpu", region="CN-NM", provider="huadong"),
-    ]
-    for seed, pool in enumerate(pools):
-        report_with_energy(pool, wandering(30.0 + 8 * seed, seed))
-    return pools
+def grid(stored_grid, db):
+    """Two pools of one site, one more in its region, and one elsewhere."""
+    return stored_pools()
 
 
 def report_with_energy(pool, demand):

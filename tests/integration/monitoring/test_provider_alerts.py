@@ -83,3 +83,17 @@ def test_suspect_readings_fire_after_half_an_hour_and_not_for_one(provider_clien
     assert after_one == [(AlertState.RESOLVED,)]
     firing = Alert.objects.get(kind=AlertKind.READINGS_SUSPECT, state=AlertState.FIRING)
     assert (firing.scope, firing.severity) == ("provider:beiyun", "critical")
+
+
+def test_what_is_only_sent_again_says_nothing_about_a_clock(provider_client, grid_time):
+    client = provider_client("beiyun")
+    send_for(6, client, "beijing-gpu", grid_time)
+    again = [sample("beijing-gpu", grid_time.now, queued=0.0)]
+    push(client, *again)
+    grid_time.advance(seconds=50)
+
+    for _ in range(30):
+        push(client, *again)
+
+    assert client.get(STATUS).json()["clock"]["state"] == "good"
+    assert client.get(STATUS).json()["tally"]["duplicate"] >= 30

@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+import numpy as np
 import pytest
 
 from monitoring import selectors
@@ -157,3 +158,18 @@ def test_the_number_of_questions_does_not_depend_on_the_number_of_pools(
 
     with django_assert_num_queries(questions):
         read()
+
+
+def test_newest_columns_come_as_they_were_asked_for_without_the_silent_ones():
+    pools = [PoolFactory(code=f"p{number}-gpu") for number in range(5)]
+    for number in (3, 0, 4):
+        row = sample(pools[number].code, GRID_NOW, allocated=float(number))
+        report("beiyun", [row], now=GRID_NOW)
+    asked = np.array([pools[number].pk for number in (4, 1, 0, 3)] + [10**9])
+
+    found = selectors.newest_columns(asked)
+
+    assert found.pool_id.tolist() == [pools[number].pk for number in (4, 0, 3)]
+    assert found.values["allocated"].tolist() == [4.0, 0.0, 3.0]
+    assert len(selectors.newest_columns(asked[[1]])) == 0
+    assert len(selectors.newest_columns(asked[:0])) == 0

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import http.client
 import http.server
 import os
 import shutil
@@ -19,8 +20,9 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 
 from controlplane.auth.keys import issue_key
+from controlplane.lib import clock
 from monitoring import services
-from monitoring.models import MappingSet, ProviderTally, Sample, Series
+from monitoring.models import Alert, MappingSet, Point, ProviderTally, Sample, Series
 from tests.factories import PoolFactory
 
 pytestmark = [
@@ -174,6 +176,94 @@ def test_prometheus_sends_unchanged_and_again_after_a_restart(live_server, key, 
     names = {series.labels["__name__"] for series in Series.objects.all()}
     assert {"up", "strange_value", "large_value", "tiaodu_capacity"} <= names
     assert "non-recoverable error" not in log.read_text()
+
+
+class Relay(http.server.BaseHTTPRequestHandler):
+    """Passes requests on to the grid and keeps what they were."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        status = self.server.pass_on(dict(self.headers), body)
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def relay(live_server):
+    """A relay to the live server: `relay.requests` and `relay.statuses` are what went through."""
+    target = live_server.url.removeprefix("http://")
+
+    def pass_on(headers, body):
+        connection = http.client.HTTPConnection(target, timeout=20)
+        kept = {name: text for name, text in headers.items() if name not in ("Host", "Connection")}
+        connection.request("POST", "/api/v1/prometheus/write", body, kept)
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        server.requests.append((headers, body))
+        server.statuses.append(answer.status)
+        return answer.status
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Relay)
+    server.requests, server.statuses, server.pass_on = [], [], pass_on
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def everything_until(moment):
+    """What is stored of times up to a moment: points by series, and wide rows."""
+    points = Point.objects.filter(measured_at__lte=moment).order_by("series_id", "measured_at")
+    rows = Sample.objects.filter(measured_at__lte=moment).order_by("pool_id", "measured_at")
+    return (
+        [(p.series_id, p.measured_at, repr(p.value)) for p in points],
+        list(rows.values_list("pool_id", "measured_at", "capacity", "allocated", "quality")),
+    )
+
+
+def alerts_now():
+    services.evaluate_alerts(clock.now())
+    return sorted(Alert.objects.values_list("kind", "scope", "state"))
+
+
+def test_prometheus_killed_and_restarted_changes_nothing_that_is_stored(
+    live_server, key, exporter, relay, tmp_path
+):
+    """Drill D23: its log is read again, and whatever it sends once more is a duplicate."""
+    binary = program("prometheus")
+    url = f"http://127.0.0.1:{relay.server_address[1]}/write"
+    command = prometheus_command(binary, tmp_path, exporter, url, key)
+    log = tmp_path / "log"
+    with running(command, log) as process:
+        wait_for(lambda: Sample.objects.count() >= 8)
+        process.kill()
+        process.wait()
+    # what was on its way when it was killed may come later, and is new then
+    before = Point.objects.latest("measured_at").measured_at - dt.timedelta(seconds=3)
+    kept, quiet, sent = everything_until(before), alerts_now(), len(relay.requests)
+
+    with running(command, log):
+        wait_for(lambda: len(relay.requests) > sent + 10)
+    after_restart, duplicates = everything_until(before), account().duplicate
+    # the same once more, byte by byte, as a sender does that reads all of its log again
+    again = {relay.pass_on(headers, body) for headers, body in relay.requests[:sent]}
+
+    assert len(kept[0]) > 20
+    assert set(relay.statuses) == {204}
+    assert again == {204}
+    assert after_restart == kept == everything_until(before)
+    assert account().duplicate > duplicates
+    assert (account().rejected, account().conflict) == (0, 0)
+    assert alerts_now() == quiet == []
 
 
 def test_vmagent_sends_unchanged(live_server, key, exporter, tmp_path):

@@ -9,6 +9,7 @@ from django.db import OperationalError
 from monitoring import ingest, services
 from monitoring.domain.samples import to_us
 from monitoring.models import MappingSet, Provider, Series
+from monitoring.senders import memory
 from tests import wire
 from tests.conftest import GRID_NOW
 from tests.factories import ProviderFactory
@@ -187,3 +188,34 @@ def test_points_past_their_retention_go_with_their_partition(push, settings):
     services.keep_partitions(GRID_NOW + dt.timedelta(days=30))
 
     assert stored() == []
+
+
+def test_a_flood_of_new_label_sets_costs_bounded_memory_and_nobody_else(
+    push, provider_client, monkeypatch
+):
+    """Drill D27, small; `benchmarks/cardinality.py` sends a million."""
+    monkeypatch.setattr(memory, "MAX_BYTES", 200_000)
+    memory.forget_all()
+    ProviderFactory(code="jingchu")
+    for code in ("beiyun", "jingchu"):
+        MappingSet.objects.create(
+            provider_id=code, series_limit=100, changed_at=GRID_NOW, changed_by="test"
+        )
+    other = provider_client("jingchu")
+    quiet = wire.snappy(
+        wire.write_v1([({"__name__": f"m{n}"}, [(NOW_MS, 1.0)]) for n in range(50)])
+    )
+    sizes, others = [], set()
+    for first in range(0, 5_000, 500):
+        names = range(first, first + 500)
+        push(wire.write_v1([(UP | {"pod": f"pod-{n}"}, [(NOW_MS, 1.0)]) for n in names]))
+        sizes.append(memory.memory_of("beiyun").heads.size_bytes)
+        headers = {"content_type": wire.PROTOBUF, "HTTP_CONTENT_ENCODING": "snappy"}
+        others.add(other.post(WRITE_URL, quiet, **headers).status_code)
+
+    assert (others, Series.objects.filter(provider_id="jingchu").count()) == ({204}, 50)
+    assert Series.objects.filter(provider_id="beiyun").count() == 100
+    assert account().rejected_by_reason == {"series-limit": 4_900}
+    # one request may pass the bound, the next one begins anew
+    assert max(sizes) < 300_000
+    memory.forget_all()

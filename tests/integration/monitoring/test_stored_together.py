@@ -249,6 +249,7 @@ def test_the_last_free_series_goes_to_one_label_set_however_many_send_it(commits
 def test_too_wide_a_stretch_of_several_is_looked_at_one_by_one(commits, monkeypatch):
     # four shelves and ticks are too many together, and few enough alone
     monkeypatch.setattr("monitoring.senders.rows.MAX_BLOCKS", 3)
+    monkeypatch.setattr("monitoring.senders.recent.MAX_POINTS", 0)
     requests = [scrape(tick, "a-gpu") for tick in (1, 2, 12, 22)]
 
     reports = send_together(push_points, requests, intake._TOGETHER.take)
