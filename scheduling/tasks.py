@@ -4,6 +4,7 @@ from celery import shared_task
 
 from controlplane.lib import clock
 from controlplane.lib.loops import one_at_a_time
+from scheduling.domain.fair import LOOK_BACK
 from scheduling.services import (
     commands,
     consent,
@@ -14,7 +15,8 @@ from scheduling.services import (
     workloads,
 )
 
-KEEP_DONE_WORKLOADS = settling.SETTLE_AFTER
+# what ran lately is what fair shares are counted by
+KEEP_DONE_WORKLOADS = LOOK_BACK + settling.SETTLE_AFTER
 
 
 @shared_task(name="scheduling.tasks.plan_if_due", soft_time_limit=90, time_limit=120)

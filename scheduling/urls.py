@@ -3,7 +3,7 @@
 from django.urls import path
 from django.urls.resolvers import URLPattern
 
-from scheduling.api import dispatch, limits, plans, waits, whatifs, workloads
+from scheduling.api import dispatch, limits, placements, plans, waits, whatifs, workloads
 
 urlpatterns: list[URLPattern] = [
     path("workloads", workloads.Workloads.as_view(), name="workloads"),
@@ -45,6 +45,7 @@ urlpatterns: list[URLPattern] = [
     path("planning/fairness", plans.PlanningFairness.as_view(), name="planning-fairness"),
     path("what-ifs", whatifs.WhatIfs.as_view(), name="what-ifs"),
     path("what-ifs/<int:what_if_id>", whatifs.WhatIfDetail.as_view(), name="what-if"),
+    path("placements/search", placements.PlacementSearch.as_view(), name="placement-search"),
     path("forecasts/waits", waits.Waits.as_view(), name="forecast-waits"),
     path("dispatch", dispatch.DispatchList.as_view(), name="dispatch"),
     path("dispatch/freeze", dispatch.FreezeDispatch.as_view(), name="dispatch-freeze"),

@@ -14,6 +14,8 @@ MOST_UNITS = 1_000_000
 HOURS_PER_DAY = 24
 LONGEST_SPEC = 10_000
 MOST_USER_REGIONS = 100
+# names that the grid itself gives to replicas of services
+RESERVED = "replica:"
 
 
 class BadItem(Exception):
@@ -66,9 +68,12 @@ def read_workload(item: Any, pools: Mapping[str, int]) -> dict[str, Any]:
     body = _object(item)
     if body.get("kind", WorkloadKind.BATCH) != WorkloadKind.BATCH:
         raise BadItem("kind", "not-batch", "services are announced at /api/v1/services")
+    name = _text(body, "external_id", 200)
+    if name.startswith(RESERVED):
+        raise BadItem("external_id", "reserved", f"must not begin with {RESERVED}")
     units = int(_number(body, "units", least=1, most=MOST_UNITS, whole=True))
     return {
-        "external_id": _text(body, "external_id", 200),
+        "external_id": name,
         "pool_id": _pool(body, pools),
         "tenant": _text(body, "tenant", 200),
         "units": units,

@@ -22,7 +22,8 @@ class PoolLoad:
         waiting_units: units of announced workloads that wait here and that the plan places.
         promised: units and hours of each workload that is promised to come here and that
             telemetry does not show yet.
-        served: units with which services serve their users here; the plan places these, too.
+        served: units with which services serve their users here now; the plan places these, too.
+        services: units that users ask of these services in each slot, none where there are none.
     """
 
     capacity: float
@@ -34,6 +35,7 @@ class PoolLoad:
     waiting_units: float = 0.0
     promised: tuple[tuple[float, float], ...] = ()
     served: float = 0.0
+    services: tuple[float, ...] = ()
 
 
 def left_for_guests(load: PoolLoad, demand_quantile: FloatArray) -> FloatArray:
@@ -61,7 +63,8 @@ def left_for_locals(load: PoolLoad, slots: int) -> FloatArray:
 
     Work that comes later queues behind it, so only what runs now and what is promised is in the
     way: running workloads until their requested end, and whatever else telemetry shows, which no
-    workload explains, at its present level.
+    workload explains, at its present level. Users of services do not queue: they come before what
+    waits.
 
     Args:
         load: what holds the pool now.
@@ -71,7 +74,9 @@ def left_for_locals(load: PoolLoad, slots: int) -> FloatArray:
         (T,) units >= 0.
     """
     unexplained_waiting = max(0.0, load.queued - load.waiting_units)
-    return np.maximum(0.0, _usable(load) - unexplained_waiting - busy_units(load, slots))
+    left = np.maximum(0.0, _usable(load) - busy_units(load, slots))
+    asked = np.minimum(left, np.array(load.services)) if load.services else np.zeros(slots)
+    return asked + np.maximum(0.0, left - asked - unexplained_waiting)
 
 
 def busy_units(load: PoolLoad, slots: int) -> FloatArray:

@@ -12,8 +12,8 @@ from scheduling.domain.planner.problem import DemandGroup
 START_STEP_SLOTS = 6
 # moving running work pays only while some of it is left, and only if it is soon
 LEAST_LEFT_H = 2.0
-MOVES_WITHIN_SLOTS = 6
-MOST_RUNNING = 80
+MOVES_WITHIN_SLOTS = 3
+MOST_RUNNING = 40
 CHECKPOINTING_ENGINES = frozenset({"simulated"})
 
 
@@ -131,7 +131,7 @@ def worth_moving(running: Iterable[WaitingWorkload]) -> list[WaitingWorkload]:
         running: work that runs and can be stopped and resumed.
 
     Returns:
-        Those with two hours or more left, at most 80, those with most unit-hours left first; what
+        Those with two hours or more left, at most 40, those with most unit-hours left first; what
         is left is rounded up to whole hours, as plans count it.
     """
     left = [

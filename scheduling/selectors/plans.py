@@ -222,6 +222,7 @@ def _move(move: Move) -> dict[str, Any]:
         "units": move.jobs * move.units_per_job,
         "workloads": move.jobs,
         "units_per_job": move.units_per_job,
+        "work": move.work,
         "data_class": move.data_class,
         "requested_duration_h": move.requested_duration_s / 3600.0,
         "window_start": _iso(move.window_start),

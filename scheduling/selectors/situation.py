@@ -2,7 +2,6 @@
 
 import datetime as dt
 import hashlib
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -144,12 +143,18 @@ def _with_services(
     services: Sequence[ServiceDemand],
 ) -> dict[str, PoolLoad | None]:
     """What serves users now is in the telemetry of its home; the plan places it anew."""
-    served: dict[str, float] = defaultdict(float)
+    asked: dict[str, FloatArray] = {}
     for service in services:
-        served[pools[service.home].code] += float(service.units[0])
+        code = pools[service.home].code
+        asked[code] = asked.get(code, np.zeros_like(service.units)) + service.units
     return {
-        code: load
-        and replace(load, served=min(served[code], max(0.0, load.allocated - _explained(load))))
+        code: replace(
+            load,
+            served=min(float(asked[code][0]), max(0.0, load.allocated - _explained(load))),
+            services=tuple(asked[code].tolist()),
+        )
+        if load is not None and code in asked
+        else load
         for code, load in loads.items()
     }
 

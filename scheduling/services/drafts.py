@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from controlplane.lib import clock
+from scheduling.domain.announcements import RESERVED
 from scheduling.domain.lifecycle import MovedWork, MoveState, PassageState, PlanState
 from scheduling.domain.planner.costs import all_group_costs
 from scheduling.domain.planner.moves import (
@@ -110,7 +111,7 @@ def _replica(drafting: _Drafting, row: Move, move: MoveDraft) -> Workload:
     service = Service.objects.get(provider_code=provider, external_id=name)
     return Workload.objects.create(
         provider_code=provider,
-        external_id=f"{name}/{users}/{drafting.run.pk}.{row.pk}",
+        external_id=f"{RESERVED}{name}/{users}/{drafting.run.pk}.{row.pk}",
         pool_id=row.source_pool_id,
         kind=WorkloadKind.SERVICE,
         tenant=service.tenant,

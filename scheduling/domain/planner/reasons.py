@@ -227,7 +227,21 @@ def _move_en(words: _Words, move: MoveDraft, facts: MoveFacts) -> str:
         MoveReason.CLOSER_TO_USERS: f"it is closer to its users than {home}",
         MoveReason.MAKES_ROOM: f"it makes room at {home} for work that has to stay",
     }[facts.code]
-    return f"{offer}; {because}. {_loss_en(words, facts.runner_up)}".strip()
+    said = f"{offer}; {because}. {_loss_en(words, facts.runner_up)}".strip()
+    return f"{said} {_work_en(words, move)}".strip()
+
+
+def _work_en(words: _Words, move: MoveDraft) -> str:
+    """What is special about work that does not wait."""
+    group = words.problem.groups[move.group]
+    if group.is_running:
+        return (
+            f"It runs now: stopped at its last checkpoint, {group.lost_h:g} h at most done again."
+        )
+    if group.service:
+        users = group.service.rpartition("/")[2]
+        return f"Users in {users} are served there for {move.duration_h:g} h."
+    return f"A gang of {group.members} starts together." if group.members > 1 else ""
 
 
 def _shortage_en(words: _Words, home: str, facts: MoveFacts) -> str:
@@ -265,7 +279,18 @@ def _move_zh(words: _Words, move: MoveDraft, facts: MoveFacts) -> str:
         MoveReason.CLOSER_TO_USERS: f"比{home}更靠近用户",
         MoveReason.MAKES_ROOM: f"为{home}必须留下的作业腾出空间",
     }[facts.code]
-    return f"{offer}；{because}。{_loss_zh(words, facts.runner_up)}"
+    said = f"{offer}；{because}。{_loss_zh(words, facts.runner_up)}"
+    return said + _work_zh(words, move)
+
+
+def _work_zh(words: _Words, move: MoveDraft) -> str:
+    group = words.problem.groups[move.group]
+    if group.is_running:
+        return f"作业正在运行：在最近的检查点停止，最多重做 {group.lost_h:g} 小时。"
+    if group.service:
+        users = group.service.rpartition("/")[2]
+        return f"{users} 的用户由该处服务 {move.duration_h:g} 小时。"
+    return f"成组作业，{group.members} 个成员同时启动。" if group.members > 1 else ""
 
 
 def _shortage_zh(words: _Words, home: str, facts: MoveFacts) -> str:

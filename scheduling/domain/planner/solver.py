@@ -156,7 +156,9 @@ def do_nothing(
 
 def starts_to_weigh(problem: PlanningProblem) -> int:
     """This function will count the starts that rules and deadlines allow."""
-    starts = np.array([group.latest_start + 1 for group in problem.groups], dtype=np.int64)
+    starts = np.array(
+        [group.latest_start - group.first_start + 1 for group in problem.groups], dtype=np.int64
+    )
     return int((problem.allowed.sum(axis=1) * starts).sum())
 
 

@@ -7,19 +7,15 @@ import pytest
 
 from controlplane.auth.roles import Actor, Role
 from monitoring.models import Pool, PoolState, Provider, Region, Site
-from scheduling.domain.lifecycle import MoveState, PassageState, PlanState
+from scheduling.domain.lifecycle import PassageState
 from scheduling.models import (
     DispatchCommand,
-    Move,
     Passage,
-    PlanningRun,
-    RebalancingPlan,
     Workload,
 )
-from scheduling.selectors.rules import rules_in_force
 from scheduling.services.consent import approve_plan, propose_plan
-from scheduling.services.drafts import content_hash
 from scheduling.services.rules import seed_sovereignty, seed_weights
+from tests.plans import make_draft
 
 NOW = dt.datetime(2023, 5, 26, 0, 0, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
@@ -74,62 +70,17 @@ class SmallGrid:
     def draft(self, *, source="bj", destination="nm", workloads=None, decide_by=NOW + HOUR):
         """A stored draft as the planner would make one: whole, hashed, with bound workloads."""
         jobs = workloads if workloads is not None else [self.workload(n) for n in range(2)]
-        run = PlanningRun.objects.create(
-            as_of=NOW + dt.timedelta(microseconds=PlanningRun.objects.count()),
-            created_at=NOW,
-            snapshot_hash="s",
-            rules_version=rules_in_force().version,
-            risk_quantile=0.9,
-            slots=24,
-            status="OPTIMAL",
-            objective_usd=1.0,
-            bound_usd=1.0,
-            gap=0.0,
-            do_nothing_usd=9.0,
+        plan = make_draft(
+            NOW,
+            self.pools[source],
+            self.pools[destination],
+            jobs=len(jobs),
+            saving_usd=8.0,
             parts=PARTS,
-            do_nothing_parts=PARTS,
-            residual_usd=0.0,
-            waiting=[],
-            statistics={},
-            solve_s=0.1,
-        )
-        from_pool, to_pool = self.pools[source], self.pools[destination]
-        plan = RebalancingPlan(
-            run=run,
-            state=PlanState.DRAFT,
-            source_region=from_pool.site.region_id,
-            destination_region=to_pool.site.region_id,
-            created_at=NOW,
             decide_by=decide_by,
-            units=8.0 * len(jobs),
-            jobs=len(jobs),
-            saving_usd=8.0,
-            parts=PARTS,
-            capacities={from_pool.code: 64.0, to_pool.code: 64.0},
-        )
-        move = Move(
-            position=0,
-            state=MoveState.PENDING,
-            group_key="g",
             data_class=jobs[0].data_class if jobs else "open",
-            source_pool=from_pool,
-            destination_pool=to_pool,
-            jobs=len(jobs),
-            units_per_job=8,
-            requested_duration_s=4 * 3600,
-            window_start=NOW,
-            window_end=NOW + 12 * HOUR,
-            saving_usd=8.0,
-            parts=PARTS,
-            reason_code="SHORTAGE_AT_HOME",
-            reason_zh="因为",
-            reason_en="Because.",
-            predicted={"home": PARTS, "away": PARTS},
         )
-        plan.content_hash = content_hash(plan, [move])
-        plan.save()
-        move.plan = plan
-        move.save()
+        move = plan.moves.get()
         for job in jobs:
             Passage.objects.create(
                 move=move, workload=job, state=PassageState.BOUND, updated_at=NOW

@@ -34,6 +34,30 @@ def announce(*items, provider="north"):
     return announce_workloads(items, provider_code=provider, now=NOW)
 
 
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"kind": "service"}, "kind"),
+        ({"external_id": "replica:chat/CN-BJ/1.1"}, "external_id"),
+        ({"members": 9}, "members"),
+        ({"members": 0}, "members"),
+        ({"checkpoint_every_s": 0}, "checkpoint_every_s"),
+        ({"requirement": 7}, "requirement"),
+    ],
+)
+def test_what_makes_no_sense_of_gangs_checkpoints_and_requirements_is_named(grid, changes, name):
+    report = announce(item(**changes))
+
+    assert [error.field for error in report.errors] == [name]
+
+
+def test_gangs_checkpoints_and_requirements_are_kept(grid):
+    announce(item(members=4, checkpoint_every_s=1800, checkpointable=True, requirement="a100"))
+
+    work = Workload.objects.get()
+    assert (work.members, work.checkpoint_every_s, work.requirement) == (4, 1800.0, "a100")
+
+
 def test_the_same_announcement_twice_is_one_workload(grid):
     first, second = announce(item()), announce(item())
 

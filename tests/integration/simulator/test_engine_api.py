@@ -223,3 +223,49 @@ def test_a_connection_beyond_the_limit_is_closed_at_once(provider):
         provider.call("GET", "/healthz")
     for connection in held:
         connection.close()
+
+
+def test_a_running_job_stops_at_its_last_whole_hour_and_goes_on_from_there(provider):
+    long = {"duration_s": 5 * 3600, "program": "nobody-knows-it"}
+    provider.start(ticks=1)
+    provider.submit("empty-gpu", "k1", **long)
+    provider.terminate()
+    provider.start(ticks=31)
+
+    first = provider.call("POST", "/v1/pools/empty-gpu/jobs/k1/checkpoint")
+    again = provider.call("POST", "/v1/pools/empty-gpu/jobs/k1/checkpoint")
+    provider.terminate()
+    provider.start(ticks=32)
+    kept = provider.call("GET", "/v1/pools/empty-gpu/jobs/k1")
+
+    assert first[0] == again[0] == 200
+    assert first[1]["state"] == "WITHDRAWN"
+    assert first[1]["done_s"] == 2 * 3600
+    assert first[1] == again[1] == kept[1]
+
+
+def test_a_job_resumed_elsewhere_does_only_what_is_left(provider):
+    provider.start(ticks=1)
+    body = {"name": "a", "units": 1, "requested_duration_s": 7200}
+    spec = {"program": "trace-1", "done_s": 1000}
+
+    provider.call(
+        "POST",
+        "/v1/pools/empty-gpu/jobs",
+        {**body, "spec": spec},
+        headers={"Idempotency-Key": "r1"},
+    )
+    provider.terminate()
+    provider.start(ticks=20)
+    _, job = provider.call("GET", "/v1/pools/empty-gpu/jobs/r1")
+
+    assert job["finished_at"] == "2023-05-25T16:09:37Z"  # 1277 s less the 1000 s that are done
+
+
+def test_what_waits_or_is_short_is_not_stopped_at_a_checkpoint(provider):
+    provider.start(ticks=1)
+    provider.submit("empty-gpu", "short", duration_s=3600, program="nobody-knows-it")
+
+    status, problem = provider.call("POST", "/v1/pools/empty-gpu/jobs/short/checkpoint")
+
+    assert (status, problem["code"]) == (409, "job-not-stoppable")

@@ -231,3 +231,33 @@ def test_every_move_and_every_wait_is_explained_in_both_languages(problem):
     assert all(line.text_en and line.text_zh and json.dumps(line.figures) for line in lines)
     assert {wait.group for wait in waits} >= {g for g, jobs in enumerate(plan.unplaced) if jobs}
     assert all(wait.text_en and wait.text_zh for wait in waits)
+
+
+@pytest.mark.parametrize(
+    ("changes", "english", "chinese"),
+    [
+        ({"members": 4}, "A gang of 4 starts together.", "4 个成员同时启动"),
+        (
+            {"service": "north/chat/CN-SH", "user_zone": None},
+            "Users in CN-SH are served there for",
+            "CN-SH 的用户由该处服务",
+        ),
+    ],
+)
+def test_what_is_special_about_the_work_is_told(changes, english, chinese):
+    problem = a_short_home()
+    special = replace(problem, groups=tuple(replace(g, **changes) for g in problem.groups))
+
+    first = explained(special)[0]
+
+    assert english in first.text_en
+    assert chinese in first.text_zh
+
+
+def test_moving_running_work_says_what_is_done_again():
+    problem = a_problem(a_group(is_running=True, lost_h=1.0), energy=[5.0, 0.01, 5.0])
+
+    (only,) = explained(problem)
+
+    assert "stopped at its last checkpoint, 1 h at most done again" in only.text_en
+    assert "最多重做 1 小时" in only.text_zh

@@ -1,9 +1,11 @@
 """Workloads that are alike become one group; none is lost on the way."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduling.domain.workloads import WaitingWorkload, group_workloads
+from scheduling.domain.workloads import WaitingWorkload, group_workloads, worth_moving
 
 POOLS = {"a": 0, "b": 1}
 WAITING = st.lists(
@@ -61,3 +63,47 @@ def test_half_an_hour_takes_one_slot_and_keeps_its_length():
     [group] = group_workloads([short], POOLS, 24).groups
 
     assert (group.duration_slots, group.duration_h) == (1, 0.5)
+
+
+def test_running_work_is_a_group_of_its_own_that_moves_soon_or_not_at_all():
+    waits = WaitingWorkload(1, "a", "open", 4, 7200.0, 30.0, 4.0)
+    runs = replace(waits, id=2, is_running=True, lost_h=1.0)
+
+    grouped = group_workloads([waits, runs], POOLS, 24)
+
+    [running] = [group for group in grouped.groups if group.is_running]
+    assert len(grouped.groups) == 2
+    assert (running.latest_start, running.lost_h) == (2, 1.0)
+    assert grouped.running_ids == {2}
+
+
+def test_work_with_other_requirements_or_gang_sizes_is_not_alike():
+    one = WaitingWorkload(1, "a", "open", 4, 7200.0, 30.0, 4.0)
+    others = [replace(one, id=2, requirement="a100"), replace(one, id=3, members=4)]
+
+    groups = group_workloads([one, *others], POOLS, 24).groups
+
+    assert sorted((g.requirement, g.members, g.units) for g in groups) == [
+        ("", 1, 4),
+        ("", 4, 4),
+        ("a100", 1, 4),
+    ]
+
+
+def test_only_running_work_with_two_hours_left_is_looked_at_the_largest_first():
+    running = [
+        WaitingWorkload(n, "a", "open", n, hours * 3600.0, 9.0, 1.0, is_running=True)
+        for n, hours in ((1, 1.9), (2, 2.5), (3, 9.0))
+    ]
+
+    chosen = worth_moving(running)
+
+    assert [(one.id, one.requested_duration_s) for one in chosen] == [(3, 32400.0), (2, 10800.0)]
+
+
+def test_a_plan_looks_at_no_more_than_forty_running_workloads():
+    running = [
+        WaitingWorkload(n, "a", "open", 1, 36000.0, 9.0, 1.0, is_running=True) for n in range(200)
+    ]
+
+    assert len(worth_moving(running)) == 40

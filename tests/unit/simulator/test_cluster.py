@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.domain.cluster import Cluster, Job, JobState, NotQueued, Transition
+from simulator.domain.cluster import Cluster, Job, JobState, NotQueued, NotRunning, Transition
 
 CAPACITY = 8
 END = 200
@@ -261,3 +261,21 @@ def test_jobs_of_one_moment_start_in_order_of_their_keys():
     changes = cluster.advance(5, arrivals=jobs)
 
     assert [change.key for change in changes] == ["a", "b"]
+
+
+def test_a_stopped_job_leaves_its_units_to_those_who_wait_and_never_ends():
+    cluster = Cluster(8, at=0)
+    cluster.submit(Job("runs", 8, 100, 0))
+    cluster.submit(Job("waits", 4, 10, 0))
+
+    started = cluster.stop("runs")
+    later = cluster.advance(200)
+
+    assert [(change.key, change.state.value) for change in started] == [("waits", "RUNNING")]
+    assert [change.key for change in later] == ["waits"]
+    assert cluster.allocated == 0
+
+
+def test_what_does_not_run_cannot_be_stopped():
+    with pytest.raises(NotRunning):
+        Cluster(8, at=0).stop("nobody")
