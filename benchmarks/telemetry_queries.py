@@ -243,7 +243,7 @@ def run(options: argparse.Namespace, stack: ExitStack) -> dict[str, dict[str, fl
     for name, path in SMALL_READS.items():
         latencies, size = ask(web.port, path, cookie, 20 * options.rounds)
         found[name] = {"json_ms": 1e3 * statistics.median(latencies), "json_bytes": size}
-    found["load"] = {"average": os.getloadavg()[0]}
+    found["machine"] = {"load_average": os.getloadavg()[0]}
     return found
 
 

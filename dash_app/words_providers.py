@@ -66,6 +66,17 @@ PROVIDER_WORDS: dict[str, tuple[str, str]] = {
     "pv_confirm_label": ("确认 {pool} 的新水平", "Confirm the new level of {pool}"),
     "pv_confirm_why": ("为什么这个水平是对的？", "Why is this level right?"),
     "pv_confirmed": ("{pool} 的新水平已确认", "The new level of {pool} is confirmed"),
+    "pv_where": ("上报地址", "Where to send"),
+    "pv_where_note": ("凭密钥：Authorization: Bearer …", "with a key: Authorization: Bearer …"),
+    "pv_to_native": ("JSON 或 Arrow", "JSON or Arrow"),
+    "pv_to_write": ("Prometheus remote-write 1.0、2.0", "Prometheus remote-write 1.0, 2.0"),
+    "pv_to_otlp": ("OTLP/HTTP 指标", "OTLP/HTTP metrics"),
+    "pv_mapping": ("映射规则", "Mapping rules"),
+    "pv_mapping_first": (
+        "默认：tiaodu_… 指标，标签 tiaodu_pool 为资源池",
+        "the default: metrics tiaodu_…; the label tiaodu_pool names the pool",
+    ),
+    "pv_mapping_version": ("第 {n} 版，{at} 起", "version {n}, since {at}"),
     "pv_keys": ("密钥", "Keys"),
     "pv_keys_note": (
         "最多两把同时有效：先发新，换好后撤旧",

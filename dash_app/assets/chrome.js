@@ -23,9 +23,10 @@
   function drawSystem(frame) {
     const children = (frame.system && frame.system.children) || [];
     t.fill(byId("system-strip"), JSON.stringify(children), () => [
-      element("b", {}, text("system_title")),
+      // people of a provider are not shown the grid's own parts
+      t.config.viewer.provider ? "" : element("b", {}, text("system_title")),
       children.length ? element("ul", {}, children.map(child))
-        : element("span", { class: "muted" }, text("system_unknown")),
+        : t.config.viewer.provider ? "" : element("span", { class: "muted" }, text("system_unknown")),
       element("span", { class: "source" }, text("data_source")),
     ]);
   }

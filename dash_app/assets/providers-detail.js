@@ -123,6 +123,16 @@
       element("div", { class: "pv-body " + extra }, children.flat()));
   }
 
+  const ADDRESSES = [["pv_to_native", "/api/v1/telemetry"], ["pv_to_write", "/api/v1/prometheus/write"], ["pv_to_otlp", "/api/v1/otlp/v1/metrics"]];
+
+  function addresses(status) {
+    const { version, changed_at } = status.mapping;
+    return element("dl", { class: "pv-addresses" },
+      ADDRESSES.flatMap(([key, path]) => [element("dt", {}, text(key)), element("dd", {}, element("code", {}, location.origin + path))]),
+      element("dt", {}, text("pv_mapping")),
+      element("dd", {}, version ? text("pv_mapping_version", { n: version, at: t.dateTime(Date.parse(changed_at)) }) : text("pv_mapping_first")));
+  }
+
   function draw(status) {
     return [
       element("h3", { class: "pv-name" }, t.name({ zh: status.name_zh, en: status.name_en }), " ", element("small", {}, status.provider)),
@@ -131,6 +141,7 @@
       element("div", { class: "pv-pair" },
         panel(text("pv_account"), text("pv_account_note"), "", account(status.tally)),
         panel(text("pv_refusals"), "", "pv-wide pv-scroll", refusals(status.refusals))),
+      panel(text("pv_where"), text("pv_where_note"), "", addresses(status)),
       panel(text("pv_pools"), "", "pv-wide pv-scroll pv-numbers", pools(status.pools)),
     ];
   }

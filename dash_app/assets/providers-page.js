@@ -73,7 +73,7 @@
       return;
     }
     // somebody who is writing a reason is not to lose it
-    if (!isTyping(detail)) t.fill(detail, JSON.stringify([answer.tally, answer.clock, answer.refusals, answer.pools, answer.alerts]), () => t.providers.draw(answer));
+    if (!isTyping(detail)) t.fill(detail, JSON.stringify([answer.tally, answer.clock, answer.refusals, answer.pools, answer.alerts, answer.mapping]), () => t.providers.draw(answer));
     t.providers.keys.draw(answer);
     t.providers.test.draw(answer);
   }

@@ -16,6 +16,15 @@ V2_BODY = (
     "pgF4IgAiCF9fbmFtZV9fIg90aWFvZHVfY2FwYWNpdHkiCw0RSHBvb2wiC2JlaWppbmctZ3B1IhANGihhbGxvY2F0"
     "ZWQiDQ0SRHF1ZXVlZCoYCgQBAgMEEhAJAAUBIGtAEOCHoJ2FMQUaAAUdGgBpMhoAAAYdGiBEQBDgh6CdhTE="
 )
+# a browser cannot show or send such a body: this is how one is sent by hand
+WRITE_BY_HAND = (
+    "One scrape of three series, written with 1.0, in base64:\n\n```\n"
+    f"echo {V1_BODY} | base64 -d |\n"
+    'curl -H "Authorization: Bearer $KEY" -H "Content-Type: application/x-protobuf" \\\n'
+    '     -H "Content-Encoding: snappy" --data-binary @- GRID/api/v1/prometheus/write\n```\n\n'
+    f"With 2.0, `-H 'Content-Type: application/x-protobuf;proto={_V2}'` and\n\n```\n{V2_BODY}\n"
+    "```\n\nIts times are long past: `/api/v1/telemetry/check` says what would be made of it."
+)
 OTLP_BODY = {
     "resourceMetrics": [
         {

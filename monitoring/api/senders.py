@@ -61,7 +61,8 @@ class RemoteWriteView(APIView):
         description=(
             "Remote-write 1.0 and 2.0, snappy block format. 204: every sample is stored. 400: what "
             "was refused must not be sent again, the rest is stored. Native histograms are kept "
-            "as classic ones, the newest exemplars of each series too; metadata is passed over."
+            "as classic ones, the newest exemplars of each series too; metadata is passed over.\n\n"
+            + sender_examples.WRITE_BY_HAND
         ),
         parameters=sender_examples.WRITE_HEADERS,
         request={PROTOBUF: bytes},

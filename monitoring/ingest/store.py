@@ -37,7 +37,7 @@ from monitoring.domain.sums import HourSums, Rows, hour_sums, newest_of_each_poo
 from monitoring.formats import pg_arrays
 from monitoring.ingest.shelves import LockedShelves
 from monitoring.ingest.terms import Terms
-from monitoring.selectors.blocks import read_blocks
+from monitoring.selectors.blocks import NO_BLOCKS, BlockKeys, read_blocks
 
 
 def store(
@@ -99,13 +99,11 @@ class _Known:
     """What is stored of the shelves and moments that a batch may meet.
 
     Attributes:
-        shelf: (b,) int64, of each block.
-        measured_us: (b,) int64.
+        keys: of the blocks.
         samples: what the blocks hold.
     """
 
-    shelf: IntArray
-    measured_us: IntArray
+    keys: BlockKeys
     samples: PlacedSamples
 
     @classmethod
@@ -114,7 +112,7 @@ class _Known:
     ) -> "_Known":
         """Read the blocks of the rows that may be stored."""
         if not may_be_stored.any():
-            return cls(_NONE, _NONE, join_samples([]))
+            return cls(NO_BLOCKS, join_samples([]))
         shelf, measured_us = place[may_be_stored] // SHELF_SLOTS, rows.measured_us[may_be_stored]
         first, _ = first_of_each(shelf, measured_us)
         return cls(*read_blocks(cursor, shelf[first], measured_us[first]))
@@ -137,15 +135,16 @@ class _Known:
         return is_stored, values
 
     def part_of(self, blocks: SampleBlocks) -> CodeArray:
-        """Return (b,) how many blocks there are before each of the shelf and moment."""
-        parts = np.zeros(len(blocks), np.int64)
-        before = len(self.shelf)
+        """Return (b,) the next free part of each shelf and moment."""
+        parts, before = np.zeros(len(blocks), np.int64), len(self.keys)
         if before:
             _, group = first_of_each(
-                np.concatenate((self.shelf, blocks.shelf)),
-                np.concatenate((self.measured_us, blocks.measured_us)),
+                np.concatenate((self.keys.shelf, blocks.shelf)),
+                np.concatenate((self.keys.measured_us, blocks.measured_us)),
             )
-            parts = np.bincount(group[:before], minlength=group.max() + 1)[group[before:]]
+            following = np.zeros(group.max() + 1, np.int64)
+            np.maximum.at(following, group[:before], self.keys.part + 1)
+            parts = following[group[before:]]
         return parts.astype(np.int16)
 
 
@@ -188,7 +187,6 @@ def _past_days(hours: HourSums, now: dt.datetime) -> dict[str, Any]:
     }
 
 
-_NONE = np.zeros(0, np.int64)
 # one statement for all: each costs a way to the server and back
 _WRITE = """
 WITH blocks AS (

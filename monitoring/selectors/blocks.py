@@ -1,6 +1,7 @@
 """Reads the blocks in which wide samples are stored, as columns."""
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,30 @@ from monitoring.domain.samples import IntArray
 from monitoring.formats import pg_arrays
 
 
+@dataclass(frozen=True)
+class BlockKeys:
+    """Which b blocks there are.
+
+    Attributes:
+        shelf: (b,) int64.
+        measured_us: (b,) int64, microseconds since 1970 UTC.
+        part: (b,) int64.
+    """
+
+    shelf: IntArray
+    measured_us: IntArray
+    part: IntArray
+
+    def __len__(self) -> int:
+        return len(self.shelf)
+
+
+NO_BLOCKS = BlockKeys(*np.zeros((3, 0), np.int64))
+
+
 def read_blocks(
     cursor: psycopg.Cursor, shelf: IntArray, measured_us: IntArray
-) -> tuple[IntArray, IntArray, PlacedSamples]:
+) -> tuple[BlockKeys, PlacedSamples]:
     """Return what is stored of some shelves at some moments.
 
     Args:
@@ -23,7 +45,7 @@ def read_blocks(
         measured_us: (k,) int64, microseconds since 1970 UTC.
 
     Returns:
-        (b,) the shelf and (b,) the moment of each block, and what the blocks hold.
+        The keys of the blocks, and what they hold.
     """
     parameters = {
         "shelf": pg_arrays.pack_integers(shelf),
@@ -45,26 +67,28 @@ def samples_between(shelves: IntArray, since: dt.datetime, until: dt.datetime) -
     parameters = {"shelves": pg_arrays.pack_integers(shelves), "since": since, "until": until}
     connection.ensure_connection()
     with connection.wrap_database_errors, pg_arrays.array_cursor(connection.connection) as cursor:
-        return _read(cursor, _BETWEEN, parameters)[2]
+        return _read(cursor, _BETWEEN, parameters)[1]
 
 
 def _read(
     cursor: psycopg.Cursor, statement: str, parameters: dict[str, Any]
-) -> tuple[IntArray, IntArray, PlacedSamples]:
+) -> tuple[BlockKeys, PlacedSamples]:
     cursor.execute(statement, parameters, binary=True)
-    shelves, moments, parts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], []
-    for kinds, shelf, at, members, values in cursor:
-        shelves.append(np.frombuffer(shelf, ">i8").astype(np.int64))
-        moments.append(np.frombuffer(at, ">i8").astype(np.int64) + pg_arrays.PG_EPOCH_US)
-        masks = np.frombuffer(members, ">i8").astype(np.int64)
-        parts.append(from_blocks(shelves[-1], moments[-1], masks, kinds=kinds, values=values))
-    return np.concatenate(shelves), np.concatenate(moments), join_samples(parts)
+    keys, lots = [NO_BLOCKS], []
+    for kinds, part, members, values, *sent in cursor:
+        shelf, at, masks = (np.frombuffer(run, ">i8").astype(np.int64) for run in (*sent, members))
+        at += pg_arrays.PG_EPOCH_US
+        keys.append(BlockKeys(shelf, at, np.frombuffer(part, ">i2").astype(np.int64)))
+        lots.append(from_blocks(shelf, at, masks, kinds=kinds, values=values))
+    columns = zip(*((key.shelf, key.measured_us, key.part) for key in keys), strict=True)
+    return BlockKeys(*map(np.concatenate, columns)), join_samples(lots)
 
 
 # what is of one kind is sent on as bytes: one object for a column, none for a block
 _COLUMNS = """
-SELECT b.kinds, string_agg(int8send(b.shelf), ''), string_agg(timestamptz_send(b.measured_at), ''),
-       string_agg(int8send(b.members), ''), string_agg(b."values", '')
+SELECT b.kinds, string_agg(int2send(b.part), ''), string_agg(int8send(b.members), ''),
+       string_agg(b."values", ''), string_agg(int8send(b.shelf), ''),
+       string_agg(timestamptz_send(b.measured_at), '')
 """
 _AT = f"""
 {_COLUMNS}

@@ -22,8 +22,8 @@ class PoolLoad:
         waiting_units: units of announced workloads that wait here and that the plan places.
         promised: units and hours of each workload that is promised to come here and that
             telemetry does not show yet.
-        served: units with which services serve their users here now; the plan places these, too.
-        services: units that users ask of these services in each slot, none where there are none.
+        services: units that users ask of services here in each slot, none where there are none;
+            the plan places these, too.
     """
 
     capacity: float
@@ -34,7 +34,6 @@ class PoolLoad:
     running: tuple[tuple[float, float], ...] = ()
     waiting_units: float = 0.0
     promised: tuple[tuple[float, float], ...] = ()
-    served: float = 0.0
     services: tuple[float, ...] = ()
 
 
@@ -76,20 +75,23 @@ def left_for_locals(load: PoolLoad, slots: int) -> FloatArray:
     unexplained_waiting = max(0.0, load.queued - load.waiting_units)
     left = np.maximum(0.0, _usable(load) - busy_units(load, slots))
     asked = np.minimum(left, np.array(load.services)) if load.services else np.zeros(slots)
-    return asked + np.maximum(0.0, left - asked - unexplained_waiting)
+    room: FloatArray = asked + np.maximum(0.0, left - asked - unexplained_waiting)
+    return room
 
 
 def busy_units(load: PoolLoad, slots: int) -> FloatArray:
     """This function will say what holds a pool whatever is planned now.
 
     Running workloads until their requested end, what else telemetry shows to run at its present
-    level, services excepted, and what is promised to come.
+    level, and what is promised to come. Services are a part of that level, and their users come
+    first: only what exceeds what they ask for in a slot is in the way.
 
     Returns:
         (T,) units >= 0.
     """
-    explained = sum(units for units, _ in load.running) + load.served
-    unexplained = max(0.0, load.allocated - explained)
+    explained = sum(units for units, _ in load.running)
+    asked = np.array(load.services) if load.services else np.zeros(slots)
+    unexplained = np.maximum(0.0, load.allocated - explained - asked)
     return profile(load.running, slots) + unexplained + profile(load.promised, slots)
 
 

@@ -182,6 +182,8 @@ PASSAGE_TRANSITIONS: Mapping[tuple[PassageState, PassageEvent], PassageState] = 
 }
 UNDER_WAY_PASSAGES = frozenset({_W.WITHDRAWING, _W.SUBMITTING, _W.RELEASING})
 ARRIVED_PASSAGES = frozenset({_W.PLACED, _W.RUNNING, _W.FINISHED})
+# the workload has left home, or may have: whatever home says of it, it is not sent again
+GONE_PASSAGES = UNDER_WAY_PASSAGES | ARRIVED_PASSAGES | {_W.NEEDS_HUMAN}
 
 _C, _D = CommandState, CommandEvent
 COMMAND_TRANSITIONS: Mapping[tuple[CommandState, CommandEvent], CommandState] = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from monitoring import selectors as grid
 from monitoring.domain.inventory import PoolInfo
 from scheduling.domain.availability import PoolLoad
-from scheduling.domain.lifecycle import OPEN_PLAN_STATES, PassageState
+from scheduling.domain.lifecycle import GONE_PASSAGES, OPEN_PLAN_STATES, PassageState
 from scheduling.domain.workloads import WorkloadState
 from scheduling.models import Passage, Workload
 
@@ -25,6 +25,13 @@ def passages_of_open_plans() -> "QuerySet[Passage]":
             PassageState.SUBMITTING,
             PassageState.RELEASING,
         ],
+    )
+
+
+def gone_workloads() -> "QuerySet[Passage, int]":
+    """Workloads that have left home, even where home has not said so yet."""
+    return Passage.objects.filter(state__in=[state.value for state in GONE_PASSAGES]).values_list(
+        "workload_id", flat=True
     )
 
 

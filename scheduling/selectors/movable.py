@@ -22,7 +22,7 @@ from scheduling.domain.workloads import (
 )
 from scheduling.models import Passage, Service, Workload
 from scheduling.selectors.limits import Speeds
-from scheduling.selectors.loads import passages_of_open_plans
+from scheduling.selectors.loads import gone_workloads, passages_of_open_plans
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -163,6 +163,7 @@ def _untaken() -> "QuerySet[Workload]":
     return (
         Workload.objects.filter(kind=WorkloadKind.BATCH)
         .exclude(pk__in=taken)
+        .exclude(pk__in=gone_workloads())
         .select_related("pool")
     )
 

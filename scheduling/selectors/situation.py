@@ -142,25 +142,17 @@ def _with_services(
     pools: Sequence[PoolInfo],
     services: Sequence[ServiceDemand],
 ) -> dict[str, PoolLoad | None]:
-    """What serves users now is in the telemetry of its home; the plan places it anew."""
+    """What serves users is in the telemetry of its home; the plan places it anew."""
     asked: dict[str, FloatArray] = {}
     for service in services:
         code = pools[service.home].code
         asked[code] = asked.get(code, np.zeros_like(service.units)) + service.units
     return {
-        code: replace(
-            load,
-            served=min(float(asked[code][0]), max(0.0, load.allocated - _explained(load))),
-            services=tuple(asked[code].tolist()),
-        )
+        code: replace(load, services=tuple(asked[code].tolist()))
         if load is not None and code in asked
         else load
         for code, load in loads.items()
     }
-
-
-def _explained(load: PoolLoad) -> float:
-    return sum(units for units, _ in load.running)
 
 
 def _facts(pool: PoolInfo, loads: dict[str, PoolLoad | None], speeds: limits.Speeds) -> PoolFacts:

@@ -41,7 +41,7 @@ from scheduling.models import (
     Workload,
 )
 from scheduling.selectors.limits import speeds
-from scheduling.selectors.loads import passages_of_open_plans, pool_loads
+from scheduling.selectors.loads import gone_workloads, passages_of_open_plans, pool_loads
 from scheduling.selectors.rules import rules_in_force
 from scheduling.services.states import change_move, change_passage, change_plan
 from scheduling.services.validity import why_superseded
@@ -256,6 +256,8 @@ def _still_there(move: Move, passage: Passage, now: dt.datetime) -> Passage | No
     workload = passage.workload
     if workload.state != STATE_AT_HOME[MovedWork(move.work)]:
         why = f"it is {workload.state} at home by now"
+    elif gone_workloads().filter(workload_id=workload.pk).exists():
+        why = "another plan has moved it"
     elif move.work == MovedWork.RUNNING and _left_s(workload, now) < LEAST_LEFT_H * 3600.0:
         why = "so little of it is left that it may as well end at home"
     else:
@@ -286,6 +288,7 @@ def _bind_substitute(move: Move, now: dt.datetime) -> Passage | None:
             members__in=alike.values("members"),
         )
         .exclude(pk__in=taken)
+        .exclude(pk__in=gone_workloads())
         .exclude(pk__in=seen)
         .order_by("submitted_at", "pk")
         .first()

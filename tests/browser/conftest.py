@@ -165,9 +165,9 @@ def window(chromium: Browser) -> BrowserContext:
 
 @pytest.fixture
 def visit(site: Site, window: BrowserContext) -> Iterator[Callable[..., Visit]]:
-    """Opens the Grid page for a person: `visit(person, lang="en", theme="dark")`."""
+    """Opens a page for a person: `visit(person, "/alerts/", lang="en", theme="dark")`."""
 
-    def go(person: Any, *, lang: str = "en", theme: str = "dark") -> Visit:
+    def go(person: Any, path: str = "/grid/", *, lang: str = "en", theme: str = "dark") -> Visit:
         client = Client()
         client.force_login(person)
         session = client.cookies["sessionid"].value
@@ -180,7 +180,7 @@ def visit(site: Site, window: BrowserContext) -> Iterator[Callable[..., Visit]]:
         )
         made = Visit(window.new_page(), site.url)
         made.listen()
-        made.page.goto(f"{site.url}/grid/")
+        made.page.goto(f"{site.url}{path}")
         return made
 
     yield go

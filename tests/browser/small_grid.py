@@ -12,13 +12,11 @@ from forecasting.domain.runs import RunState, Scope
 from forecasting.models import ForecastPath, ForecastRun
 from monitoring import services
 from monitoring.models import Pool
-from scheduling.domain.lifecycle import MoveState, PlanState
-from scheduling.models import Move, PlanningRun, RebalancingPlan
-from scheduling.selectors.rules import rules_in_force
+from scheduling.models import RebalancingPlan
 from scheduling.services.consent import propose_plan
-from scheduling.services.drafts import content_hash
 from scheduling.services.rules import seed_sovereignty, seed_weights
 from tests.factories import report, sample
+from tests.plans import make_draft, make_planning_run
 
 PARTS = {
     "energy_usd": -6.2,
@@ -29,6 +27,7 @@ PARTS = {
     "churn_usd": 1.0,
     "unmet_usd": 0.0,
 }
+SAVING_USD = 26.35
 SILENT = "guian-gpu"
 
 
@@ -116,62 +115,18 @@ def draft_plan(now: dt.datetime) -> RebalancingPlan:
     seed_weights(author="test")
     source = Pool.objects.select_related("site").get(code="beijing-gpu")
     target = Pool.objects.select_related("site").get(code="horinger-gpu")
-    plan = RebalancingPlan(
-        run=_planning_run(now),
-        state=PlanState.DRAFT,
-        source_region=source.site.region_id,
-        destination_region=target.site.region_id,
-        created_at=now,
+    run = make_planning_run(now, saving_usd=SAVING_USD, parts=PARTS, objective_usd=100.0, gap=0.01)
+    return make_draft(
+        now,
+        source,
+        target,
+        jobs=4,
+        saving_usd=SAVING_USD,
+        parts=PARTS,
         decide_by=now + 6 * HOUR,
-        units=32.0,
-        jobs=4,
-        saving_usd=26.35,
-        parts=PARTS,
-        capacities={pool.code: pool.installed for pool in (source, target)},
-    )
-    move = Move(
-        position=0,
-        state=MoveState.PENDING,
-        group_key="g",
-        data_class="open",
-        source_pool=source,
-        destination_pool=target,
-        jobs=4,
-        units_per_job=8,
-        requested_duration_s=4 * 3600,
-        window_start=now,
-        window_end=now + 12 * HOUR,
-        saving_usd=26.35,
-        parts=PARTS,
-        reason_code="SHORTAGE_AT_HOME",
-        reason_zh="北京缺 54 个 GPU；和林格尔有 90 个空闲。",
-        reason_en="Beijing is short of 54 GPU; Horinger has 90 free.",
-        predicted={"home": PARTS, "away": PARTS},
-    )
-    plan.content_hash = content_hash(plan, [move])
-    plan.save()
-    move.plan = plan
-    move.save()
-    return plan
-
-
-def _planning_run(now: dt.datetime) -> PlanningRun:
-    return PlanningRun.objects.create(
-        as_of=now,
-        created_at=now,
-        snapshot_hash="s",
-        rules_version=rules_in_force().version,
-        risk_quantile=0.9,
-        slots=24,
-        status="OPTIMAL",
-        objective_usd=100.0,
-        bound_usd=99.0,
-        gap=0.01,
-        do_nothing_usd=126.35,
-        parts=PARTS,
-        do_nothing_parts=PARTS,
-        residual_usd=0.0,
-        waiting=[],
-        statistics={},
-        solve_s=0.1,
+        reason=(
+            "北京缺 54 个 GPU；和林格尔有 90 个空闲。",
+            "Beijing is short of 54 GPU; Horinger has 90 free.",
+        ),
+        run=run,
     )

@@ -7,6 +7,7 @@ import pytest
 from controlplane.auth.authentication import actor_of
 from controlplane.auth.roles import Role
 from monitoring import services
+from monitoring.domain.alerting.defaults import DEFAULT_RULES
 from monitoring.models import Alert, AlertRule, WebhookTarget
 from tests.browser.conftest import apart
 from tests.factories import make_person
@@ -47,8 +48,7 @@ def grid_admin2(db):
 
 
 def open_page(visit, person, **how):
-    made = visit(person, **how)
-    made.page.goto(f"{made.base}/alerts/")
+    made = visit(person, "/alerts/", **how)
     made.wait_until_live()
     return made
 
@@ -60,7 +60,7 @@ def test_the_page_shows_what_fires_the_rules_and_what_was(visit, troubled, audit
 
     words = {"en": "is short of", "zh": "北京 缺"}[lang]
     assert words in page.inner_text("#al-now")
-    assert page.locator("#al-rules tbody tr").count() == 4
+    assert page.locator("#al-rules tbody tr").count() == len(DEFAULT_RULES)
     was = {"en": "has stopped reporting", "zh": "没有上报"}[lang]
     assert was in page.inner_text("#al-past")
     assert page.locator("#al-now form, #al-rules button, #al-target-form form").count() == 0

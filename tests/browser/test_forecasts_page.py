@@ -13,8 +13,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 def seen(visit, site, operator, grid_time):
     """An operator's look at the page, with a run of this hour."""
     apart(issued_forecast, grid_time.now)
-    made = visit(operator)
-    made.page.goto(f"{site.url}/forecasts/")
+    made = visit(operator, "/forecasts/")
     made.wait_until_live()
     made.page.wait_for_selector("#fc-chart .main-svg")
     return made
@@ -56,8 +55,7 @@ def test_an_operator_announces_demand_and_takes_it_back(seen):
 
 def test_an_auditor_looks_and_changes_nothing(visit, site, auditor, grid_time):
     apart(issued_forecast, grid_time.now)
-    made = visit(auditor, lang="zh", theme="light")
-    made.page.goto(f"{site.url}/forecasts/")
+    made = visit(auditor, "/forecasts/", lang="zh", theme="light")
 
     expect(made.page.locator("h2")).to_have_text("需求预测")
     expect(made.page.locator("#fc-announced")).to_contain_text("没有预告")

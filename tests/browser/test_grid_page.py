@@ -43,7 +43,8 @@ def test_the_whole_map_is_drawn_and_nothing_comes_from_elsewhere(visit, auditor)
 
     seen.open_grid()
     seen.page.wait_for_selector("#forecast .main-svg")
-    seen.page.wait_for_timeout(1000)
+    # what a page asks for late is asked for before half a second of silence
+    seen.page.wait_for_load_state("networkidle")
 
     assert seen.page.locator(".choroplethlayer path").count() >= 34
     assert seen.page.evaluate("window.violations") == []

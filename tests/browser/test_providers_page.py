@@ -55,8 +55,7 @@ def person(db):
 
 
 def open_page(visit, who, **how):
-    made = visit(who, **how)
-    made.page.goto(f"{made.base}/providers/")
+    made = visit(who, "/providers/", **how)
     made.page.wait_for_selector("#pv-detail .pv-facts")
     return made
 

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 import orjson
 import pytest
 from django.db import transaction
+from django.test import override_settings
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, Phase, given, settings
 from rest_framework.test import APIClient
@@ -14,6 +15,8 @@ from rest_framework.test import APIClient
 from controlplane.auth.key_cache import known_keys
 from controlplane.auth.keys import issue_key
 from controlplane.auth.roles import Role
+from controlplane.lib.clock import GridClock
+from tests.conftest import GRID_NOW
 from tests.factories import PoolFactory, make_person
 
 try:
@@ -40,20 +43,27 @@ def operations():
 OPERATIONS = operations()
 
 
-@pytest.fixture
-def callers(grid_time):
+@pytest.fixture(scope="module")
+def acting(module_db):
     """A client with a provider's key, and one of a person of each role that acts."""
-    PoolFactory()
-    known_keys.forget()
-    key = issue_key("beiyun", actor="system")
-    by_key = APIClient()
-    by_key.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
-    found = [by_key]
-    for role in (Role.OPERATOR, Role.GRID_ADMIN):
-        client = APIClient()
-        client.force_login(make_person(f"any-{role.value.lower()}", role))
-        found.append(client)
+    clock = GridClock(anchor_grid_s=GRID_NOW.timestamp(), rate=0.0)
+    with override_settings(DEMO=True, GRID_CLOCK=clock), module_db():
+        PoolFactory()
+        by_key = APIClient()
+        key = issue_key("beiyun", actor="system")
+        by_key.credentials(HTTP_AUTHORIZATION=f"Bearer {key}")
+        found = [by_key]
+        for role in (Role.OPERATOR, Role.GRID_ADMIN):
+            client = APIClient()
+            client.force_login(make_person(f"any-{role.value.lower()}", role))
+            found.append(client)
     return found
+
+
+@pytest.fixture
+def callers(acting, db, grid_time):
+    known_keys.forget()
+    return acting
 
 
 def send(client, case):

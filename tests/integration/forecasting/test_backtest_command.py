@@ -33,6 +33,7 @@ def demand_file(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_the_json_holds_every_measure_of_every_model(demand_file, tmp_path, capsys):
     out = tmp_path / "out.json"
 
@@ -53,6 +54,7 @@ def test_the_json_holds_every_measure_of_every_model(demand_file, tmp_path, caps
     assert "mean168" in table
 
 
+@pytest.mark.slow
 def test_horizon_levels_and_models_can_be_chosen(demand_file, tmp_path, few_traces):
     out = tmp_path / "out.json"
     arguments = ["--horizon", "30", "--quantiles", "0.8", "--models", "ours,last", "--origins", "1"]
@@ -65,6 +67,7 @@ def test_horizon_levels_and_models_can_be_chosen(demand_file, tmp_path, few_trac
     assert "25+" in models["ours"]["by_lead"]
 
 
+@pytest.mark.slow
 def test_a_seed_decides_the_figures(demand_file, tmp_path, few_traces):
     figures = []
     for turn, seed in enumerate(("1", "1", "2")):

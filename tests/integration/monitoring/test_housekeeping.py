@@ -36,9 +36,10 @@ def test_partitions_are_made_weeks_ahead_and_once():
 
 
 def test_a_partition_past_its_retention_is_dropped_with_its_samples(settings):
-    settings.RETENTION_DAYS = 14.0
     pool = PoolFactory()
     old, young = GRID_NOW - 4 * WEEK, GRID_NOW - WEEK
+    services.keep_partitions(GRID_NOW, since=old)
+    settings.RETENTION_DAYS = 14.0
     report("beiyun", [sample(pool.code, old), sample(pool.code, young)], now=GRID_NOW)
 
     _, dropped = services.keep_partitions(GRID_NOW)

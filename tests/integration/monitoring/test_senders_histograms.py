@@ -312,8 +312,9 @@ def test_what_the_sdk_measures_can_be_asked_for_again(provider_client):
     values = [0.011, 0.02, 0.3, 0.31, 2.5, 9.0]
     for value in values:
         instrument.record(value)
-    (data,) = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics[0].data.data_points  # fmt: skip # noqa: E501
-    request, point = exponential(
+    (measured,) = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+    (data,) = measured.data.data_points
+    request, _ = exponential(
         count=data.count, sum=data.sum, scale=data.scale, zero_count=data.zero_count,
         positive={"offset": data.positive.offset, "bucket_counts": data.positive.bucket_counts},
     )  # fmt: skip

@@ -193,6 +193,33 @@ def test_rules_that_cannot_be_followed_change_nothing(put, document):
     assert not MappingSet.objects.exists()
 
 
+def test_what_a_dry_run_showed_is_what_the_rules_do_and_every_version_can_be_had_back(
+    put, push, provider_client
+):
+    pool = PoolFactory()
+    drafts = [
+        [{"name": "cap", "metric": "gpus", "pool": pool.code, "field": "capacity"}],
+        [{"name": "cap", "metric": "gpus", "pool": pool.code, "field": "capacity", "factor": 8.0}],
+    ]
+    body = {"rules": drafts[1], "series": [{"labels": {"__name__": "gpus"}, "value": 4.0}]}
+
+    shown = provider_client("beiyun").post("/api/v1/mapping/check", body, format="json").json()
+    unchanged = MappingSet.objects.count()
+    answers = [put({"rules": rules}, version=str(n)) for n, rules in enumerate(drafts)]
+    push([({"__name__": "gpus"}, [(NOW_MS, 4.0)])])
+
+    (landing,) = shown["landings"]
+    assert (landing["outcome"], landing["field"], landing["value"]) == ("column", "capacity", 32.0)
+    assert unchanged == 0
+    assert [answer.json()["version"] for answer in answers] == [1, 2]
+    series = Series.objects.get()
+    assert (series.rule, series.pool_id) == (landing["rule"], pool.pk)
+    kept = AuditEntry.objects.filter(action="set-mapping").order_by("pk")
+    assert [entry.payload["version"] for entry in kept] == [1, 2]
+    again = put({"rules": kept[0].payload["rules"]}, version="2")
+    assert again.json()["rules"] == answers[0].json()["rules"]
+
+
 @pytest.mark.parametrize("person", ["operator", "auditor", "provider", "outsider"])
 def test_only_a_grid_admin_sets_rules(request, client_of, person):
     client = client_of(request.getfixturevalue(person))

@@ -116,6 +116,20 @@ def test_parts_of_one_moment_that_came_apart_are_read_as_one(pools):
     assert (again.accepted, again.duplicate) == (0, 1)
 
 
+def test_what_comes_after_a_part_was_taken_out_finds_its_place(pools):
+    for pool in pools[:2]:
+        report("beiyun", [sample(pool.code, GRID_NOW)], now=GRID_NOW)
+    Sample.objects.filter(pool=pools[0]).delete()
+
+    late = report("beiyun", [sample(pool.code, GRID_NOW) for pool in pools], now=GRID_NOW)
+
+    assert (late.accepted, late.duplicate) == (3, 1)
+    assert list(SampleBlock.objects.order_by("part").values_list("part", "members")) == [
+        (1, 0b10),
+        (2, 0b1101),
+    ]
+
+
 def test_figures_of_every_width_are_read_in_sql_as_in_python(pools):
     figures = [0.0, 1.0, -7.25, 127.0, 128.0, 300.25, 32_768.0, 1 / 3, 1e9]
     times = [GRID_NOW - step * TICK for step in range(len(figures))]

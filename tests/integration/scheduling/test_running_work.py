@@ -272,3 +272,27 @@ def test_a_carbon_cap_that_is_used_up_does_not_stop_running_work(grid, runner, d
 
     assert run.status in ("OPTIMAL", "WITHIN_GAP")
     assert run.violations == []
+
+
+def test_work_that_has_left_is_not_sent_again_whatever_home_says(engines, grid, approved, runner):
+    first = running_plan(grid, approved, runner, engines.now)
+    turn(engines.now)
+    engines.advance(19)
+    commands.track(engines.now)
+    for name in ("bj", "nm", "gz"):
+        grid.state(name, allocated=8.0, measured_at=engines.now)
+
+    second = running_plan(grid, approved, runner, engines.now)  # home is silent: still RUNNING
+    Workload.objects.update(requested_duration_s=72 * 3600)
+    turn(engines.now)
+
+    assert Passage.objects.get(move__plan=first).state == PassageState.FINISHED
+    assert Passage.objects.get(move__plan=second).state == PassageState.SKIPPED
+    assert DispatchCommand.objects.filter(kind="SUBMIT").count() == 1
+
+
+def test_work_that_has_left_is_not_planned_again(engines, grid, approved, runner, dear_home):
+    running_plan(grid, approved, runner, engines.now)
+    turn(engines.now)
+
+    assert situation(dear_home, slots=24, risk_quantile=0.9).demand.running_ids == frozenset()

@@ -123,7 +123,10 @@ def test_what_serves_users_at_home_is_not_counted_twice(now):
     after = situation(now, slots=24, risk_quantile=0.9).problem
 
     home = [p.code for p in after.pools].index("bj-gpu")
-    assert (after.home_available[home] - before.home_available[home]).tolist() == [4.0] * 24
+    assert (after.home_available[home] - before.home_available[home]).tolist() == [
+        *[4.0] * 12,
+        *[6.0] * 12,
+    ]
 
 
 def test_users_are_served_where_power_is_cheap_and_never_beyond_their_bound(now):

@@ -31,6 +31,7 @@ def model():
     return fit_model(panel_of(wandering()), SMALL)
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 2**32 - 1),
     size=st.sampled_from([0.0, 1.0, 1e6]),

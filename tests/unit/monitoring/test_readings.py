@@ -140,7 +140,9 @@ def test_partitions_cover_a_span_without_gap_or_overlap(since, span):
     assert all(part.end - part.start == WEEK for part in parts)
 
 
-@pytest.mark.parametrize("name", ["monitoring_sampleblock", "monitoring_sampleblock_x", "other_20230522"])
+@pytest.mark.parametrize(
+    "name", ["monitoring_sampleblock", "monitoring_sampleblock_x", "other_20230522"]
+)
 def test_other_tables_are_no_partitions(name):
     assert partition_of_name(name) is None
 

@@ -94,7 +94,7 @@ def test_a_profile_never_rises_over_time(holds):
 
 def test_users_of_services_come_before_what_waits():
     load = PoolLoad(
-        capacity=64, contract=64, reserve=0, allocated=60, queued=100, served=6, services=(6.0, 9.0)
+        capacity=64, contract=64, reserve=0, allocated=60, queued=100, services=(6.0, 9.0)
     )
 
     assert left_for_locals(load, 2).tolist() == [6.0, 9.0]
@@ -103,7 +103,7 @@ def test_users_of_services_come_before_what_waits():
 def test_what_serves_users_is_not_in_the_way_of_itself():
     alone = PoolLoad(capacity=64, contract=64, reserve=0, allocated=20, queued=0)
     serving = PoolLoad(
-        capacity=64, contract=64, reserve=0, allocated=20, queued=0, served=8, services=(8.0, 8.0)
+        capacity=64, contract=64, reserve=0, allocated=20, queued=0, services=(8.0, 8.0)
     )
 
     assert (left_for_locals(serving, 2) - left_for_locals(alone, 2)).tolist() == [8.0, 8.0]
