@@ -27,6 +27,8 @@ class OurSettings:
         congestion: share of the remembered congestion that guests are charged.
         now_h: hours of a run that are priced as this hour; the rest as the last week.
         review_s: time between looks at the whole queue.
+        trial: by how much a job counts as shorter while nothing is known of its like.
+        tries: how many of its like run before it no longer does.
     """
 
     patience: float = 50.0
@@ -34,7 +36,9 @@ class OurSettings:
     memory_s: float = 6 * HOUR_S
     congestion: float = 0.3
     now_h: float = 0.3
-    review_s: float = HOUR_S
+    review_s: float = HOUR_S / 2
+    trial: float = 0.3
+    tries: int = 2
 
 
 class Ours:
@@ -43,21 +47,33 @@ class Ours:
     Jobs wait in one queue and are bound to a pool when they begin. Money for delay grows with
     units, work with units times run time, so the shortest expected job comes first (Smith's
     rule), unless it alone makes up most of what waits: who holds up nobody need not stand back.
+    Of jobs whose like has never ended a few are tried early, as what they teach orders the rest.
     Each job begins on the cheapest pool that is free now; it waits for a cheaper one only if
     that saves many times the cost of the wait. Who can begin at home leaves only if that is
     worth the harm that it may do as a guest (`Hindrance`). The first few that are blocked are
     promised the units that come back earliest. `Patience` keeps the longest waits near those at
     home.
 
+    Args:
+        terms: what it may know of the grid.
+        settings: constants.
+        run_times: who guesses; benchmarks pass one that knows, to see what guessing costs.
+
     Source: W. E. Smith, Various optimizers for single-stage production, Naval Research Logistics
         Quarterly 3 (1956), doi:10.1002/nav.3800030106.
     """
 
-    def __init__(self, terms: Terms, settings: OurSettings | None = None) -> None:
+    def __init__(
+        self,
+        terms: Terms,
+        settings: OurSettings | None = None,
+        *,
+        run_times: RunTimes | None = None,
+    ) -> None:
         self._terms = terms
         self._settings = settings or OurSettings()
         pools = len(terms.capacity)
-        self._run_times = RunTimes()
+        self._run_times = run_times or RunTimes()
         self._patience = Patience(terms.capacity)
         self._ledger = Ledger([[] for _ in range(pools)])
         self._queue: list[tuple[float, int, JobView]] = []
@@ -134,6 +150,8 @@ class Ours:
         expected_s = self._run_times.expected_s(job)
         if job.index in self._urgent:
             return _AT_ONCE_S + expected_s
+        if self._run_times.is_untried(job, self._settings.tries):
+            expected_s *= self._settings.trial
         share = job.units / max(sum(self._waiting_units), 1)
         return job.submit_s + self._settings.patience * expected_s * max(0.0, 1.0 - share)
 
@@ -158,6 +176,7 @@ class Ours:
         self._waiting_units[job.home] -= job.units
         self._ledger.begin(job, pool, now_s=now_s, limit_s=self._run_times.limit_s(job))
         self._run_times.started(job, now_s)
+        self._run_times.look_again(job)
         self._patience.started(job, now_s)
         self._hindrance.began(job, pool)
 
@@ -182,5 +201,6 @@ class Ours:
         if self._free[job.home] < job.units:
             return costs
         # Who can begin at home goes elsewhere only if that is worth the harm it may do there.
-        hinders = self._hindrance.unit_usd(job, hours, self._now_s)
+        square_h2 = self._run_times.square_s2(job) / HOUR_S**2
+        hinders = self._hindrance.unit_usd(job, square_h2, self._now_s)
         return [cost + harm for cost, harm in zip(costs, hinders, strict=True)]

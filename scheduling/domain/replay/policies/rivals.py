@@ -44,11 +44,18 @@ class Ranked:
     A queued job is sent elsewhere at a tick when its expected wait costs more than the move's
     egress and difference in energy: no rival moves work that would be better off waiting. Only
     pools without a queue of their own receive guests.
+
+    Args:
+        terms: what it may know of the grid.
+        rank: order of the pools for a job, smallest first.
+        relieves: whether queued jobs are sent elsewhere at all; without it the rule is the plain
+            one of the textbooks, and much weaker.
     """
 
-    def __init__(self, terms: Terms, rank: Rank) -> None:
+    def __init__(self, terms: Terms, rank: Rank, *, relieves: bool = True) -> None:
         self._terms = terms
         self._rank = rank
+        self._relieves = relieves
         self._desk = Desk(terms, key=by_submission)
 
     def arrived(self, job: JobView, now_s: float) -> None:  # noqa: ARG002 (signature of Policy)
@@ -75,7 +82,7 @@ class Ranked:
                 desk.enqueue(job)
         desk.news.clear()
         starts = start_all_own(desk, situation, free, starts)
-        if situation.is_tick:
+        if situation.is_tick and self._relieves:
             for pool, queue in enumerate(desk.queues):
                 if queue:
                     starts += self._relieve(situation, free, pool)

@@ -16,6 +16,9 @@ _LIMIT_STEP = 0.05
 _FIRST_LIMIT_LOG = 0.7
 _FIRST_RATIO = 1.5
 _RATIO_CAP = 20.0
+_FIRST_SQUARE = 2.0 * _FIRST_RATIO**2
+_SQUARE_CAP = 100.0**2
+_TRIED_GAP_S = 3600.0
 _LONGEST_LOG = 20.0
 _OVERDUE_GROWTH = 2.0
 # Edges of the time between two submissions, s, and how unlike such neighbors are at first.
@@ -46,6 +49,7 @@ class _Home:
     mean_log: float | None = None
     variance: float = 2.0
     ratio: list[float] = field(default_factory=lambda: [_FIRST_RATIO] * (len(_EVIDENCE) + 1))
+    square: list[float] = field(default_factory=lambda: [_FIRST_SQUARE] * (len(_EVIDENCE) + 1))
     limit_log: list[float] = field(
         default_factory=lambda: [_FIRST_LIMIT_LOG] * (len(_EVIDENCE) + 1)
     )
@@ -66,6 +70,8 @@ class _Home:
     def learn_error(self, evidence: int, *, guess_s: float, runtime_s: float) -> None:
         seen = min(runtime_s / guess_s, _RATIO_CAP)
         self.ratio[evidence] += _FORGETS * (seen - self.ratio[evidence])
+        squared = min((runtime_s / guess_s) ** 2, _SQUARE_CAP)
+        self.square[evidence] += _FORGETS * (squared - self.square[evidence])
         limit = self.limit_log[evidence]
         is_kept = math.log(max(runtime_s, 1.0)) <= math.log(guess_s) + limit
         push = _LIMIT_LEVEL - 1.0 if is_kept else _LIMIT_LEVEL
@@ -116,6 +122,26 @@ class RunTimes:
             return job.req_time_s
         return mean if mean > 1.0 else 1.0
 
+    def square_s2(self, job: JobView) -> float:
+        """Mean of the square of the run time, s2: tails weigh more in it than in the mean."""
+        index = job.index
+        square = self._guess[index] ** 2 * self._homes[job.home].square[self._evidence[index]]
+        if job.req_time_s:
+            square = min(square, job.req_time_s**2)
+        return max(square, self.expected_s(job) ** 2)
+
+    def is_untried(self, job: JobView, tries: int) -> bool:
+        """Whether nothing is known of jobs like this one, and fewer than `tries` of them run."""
+        if self._evidence[job.index] > 0:
+            return False
+        left = tries
+        for other in self._neighbors(job):
+            if other.index in self._running and abs(other.submit_s - job.submit_s) < _TRIED_GAP_S:
+                left -= 1
+                if left <= 0:
+                    return False
+        return True
+
     def limit_s(self, job: JobView) -> float:
         """Run time that about four of five such jobs keep; what the user asked for if known."""
         if job.req_time_s:
@@ -157,10 +183,16 @@ class RunTimes:
                 other_log = self._log_s.get(other.index)
                 if other_log is not None:
                     home.learn_pair(_gap(job, other), log_s - other_log)
-        self._mark_neighbors(job)
+        self.look_again(job)
         home.learn_error(
             self._evidence.pop(job.index), guess_s=self._guess.pop(job.index), runtime_s=runtime_s
         )
+
+    def look_again(self, job: JobView) -> None:
+        """Have the waiting neighbors of a job guessed anew at the next `renew`."""
+        for other in self._neighbors(job):
+            if other.index in self._waiting:
+                self._stale[other.index] = other
 
     def renew(self, now_s: float) -> list[JobView]:
         """Guess anew for waiting jobs whose neighbors have taught something since.
@@ -174,7 +206,7 @@ class RunTimes:
         for entry in self._running.values():
             if now_s - entry.started_s > entry.threshold_s:
                 entry.threshold_s *= _OVERDUE_GROWTH
-                self._mark_neighbors(entry.job)
+                self.look_again(entry.job)
         renewed = [job for index, job in self._stale.items() if index in self._waiting]
         for job in renewed:
             self._guess_anew(job)
@@ -184,11 +216,9 @@ class RunTimes:
     def _group(self, job: JobView) -> _Group:
         return self._groups.setdefault((job.home, job.vc, job.units), _Group())
 
-    def _mark_neighbors(self, job: JobView) -> None:
+    def _neighbors(self, job: JobView) -> list[JobView]:
         place = self._place[job.index]
-        for other in self._group(job).order[max(0, place - _REACH) : place + _REACH + 1]:
-            if other.index in self._waiting:
-                self._stale[other.index] = other
+        return self._group(job).order[max(0, place - _REACH) : place + _REACH + 1]
 
     def _guess_anew(self, job: JobView) -> None:
         group = self._group(job)

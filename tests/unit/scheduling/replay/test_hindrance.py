@@ -27,7 +27,7 @@ def hindrance():
 
 
 def price(hindrance, guest, *, hours=2.0):
-    return hindrance.unit_usd(guest, hours, DAY_H * HOUR_S)
+    return hindrance.unit_usd(guest, hours**2, DAY_H * HOUR_S)
 
 
 def test_nobody_is_charged_at_home(hindrance):
