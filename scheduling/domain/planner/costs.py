@@ -11,9 +11,11 @@ import numpy as np
 
 from scheduling.domain.planner.outcome import CostParts, Placement
 from scheduling.domain.planner.problem import FloatArray, IntArray, PlanningProblem
+from scheduling.domain.planner.starts import KG_PER_T, placed_parts
 from scheduling.domain.planner.terms import terms_of, unplaced_wait_h, waiting_h
 
-KG_PER_T = 1000.0
+# Above so many starts a plan is priced all at once.
+FEW_STARTS = 200
 
 
 @dataclass(frozen=True)
@@ -180,10 +182,30 @@ def plan_parts(
     Returns:
         Workloads without a place and fair shares not served included.
     """
+    total = CostParts(fairness_usd=fairness_usd(problem, placements))
+    if costs is None and len(placements) > FEW_STARTS:
+        total += placed_parts(problem, placements)
+    else:
+        total += _placed_by_group(problem, placements, costs)
+    delay_usd, weights = 0.0, problem.weights
+    unmet_usd = 0.0
+    for group, jobs in enumerate(unplaced_jobs(problem, placements)):
+        demand = problem.groups[group]
+        wait_h = unplaced_wait_h(problem, group)
+        delay_usd += jobs * demand.units * wait_h * weights.delay_usd_per_unit_h
+        unmet_usd += jobs * demand.units * demand.duration_h * weights.unmet_usd_per_unit_h
+    return total + CostParts(delay_usd=delay_usd, unmet_usd=unmet_usd)
+
+
+def _placed_by_group(
+    problem: PlanningProblem,
+    placements: tuple[Placement, ...] | list[Placement],
+    costs: tuple[GroupCosts, ...] | None,
+) -> CostParts:
     by_group: dict[int, list[Placement]] = defaultdict(list)
     for placement in placements:
         by_group[placement.group].append(placement)
-    total = CostParts(fairness_usd=fairness_usd(problem, placements))
+    total = CostParts()
     for group, chosen in by_group.items():
         pools = sorted({placement.pool for placement in chosen})
         own = costs[group] if costs else group_costs(problem, group, np.array(pools))
@@ -193,14 +215,7 @@ def plan_parts(
             np.array([one.slot for one in chosen]),
             np.array([one.jobs for one in chosen], dtype=np.float64),
         )
-    delay_usd, weights = 0.0, problem.weights
-    unmet_usd = 0.0
-    for group, jobs in enumerate(unplaced_jobs(problem, placements)):
-        demand = problem.groups[group]
-        wait_h = unplaced_wait_h(problem, group)
-        delay_usd += jobs * demand.units * wait_h * weights.delay_usd_per_unit_h
-        unmet_usd += jobs * demand.units * demand.duration_h * weights.unmet_usd_per_unit_h
-    return total + CostParts(delay_usd=delay_usd, unmet_usd=unmet_usd)
+    return total
 
 
 def fairness_usd(

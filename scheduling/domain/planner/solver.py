@@ -4,7 +4,9 @@ Pools and groups are first put in name order, so the same situation gives the sa
 was listed.
 """
 
+import importlib
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +18,9 @@ from scheduling.domain.planner.outcome import Placement, PlanMemory, PlanOutcome
 from scheduling.domain.planner.problem import PlanningProblem
 from scheduling.domain.planner.rules.quotas import quota_rows
 from scheduling.domain.planner.sanity import check_problem
-from scheduling.domain.planner.scale.search import search_at_scale
+
+if TYPE_CHECKING:
+    from scheduling.domain.planner.scale.search import ScaleAnswer
 
 BASELINE_SHARE = 0.2
 # Up to the first the whole problem goes to the solver library; above the second only prices are
@@ -186,7 +190,9 @@ def contradictions(problem: PlanningProblem) -> tuple[str, ...]:
 def _solve_at_scale(
     problem: PlanningProblem, *, gap: float, memory: PlanMemory | None
 ) -> PlanOutcome:
-    answer = search_at_scale(problem, memory=memory)
+    # compiled loops take half a second to import, which smaller problems need not wait for
+    search = importlib.import_module("scheduling.domain.planner.scale.search")
+    answer: ScaleAnswer = search.search_at_scale(problem, memory=memory)
     outcome = _outcome_of(problem, answer.placements, answer.bound_usd, gap=gap)
     return replace(outcome, memory=answer.memory)
 

@@ -5,14 +5,19 @@ unit, but for a constant per arc; so start slots are priced once per ride and ne
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from scheduling.domain.planner.costs import KG_PER_T, held_sum
+from scheduling.domain.planner.costs import held_sum
 from scheduling.domain.planner.occupancy import whole_capacity, window_minimum
 from scheduling.domain.planner.problem import BoolArray, FloatArray, IntArray, PlanningProblem
 from scheduling.domain.planner.rules.quotas import QuotaRow, quota_rows
+from scheduling.domain.planner.starts import KG_PER_T
 from scheduling.domain.planner.terms import terms_of, unplaced_wait_h, usable_pools
+
+Short = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -68,16 +73,16 @@ class ArcTable:
         out_units, in_units: (R,) limits, infinite where there is none.
     """
 
-    group: IntArray
-    pool: IntArray
-    ride: IntArray
-    latest_of_arc: IntArray
-    late_usd: FloatArray
+    group: Short
+    pool: Short
+    ride: Short
+    latest_of_arc: Short
+    late_usd: NDArray[np.float32]
     once_usd: FloatArray
     first: IntArray
     groups: IntArray
     counts: IntArray
-    lane: IntArray
+    lane: Short
     rides: Rides
     units: FloatArray
     jobs: FloatArray
@@ -94,18 +99,28 @@ class ArcTable:
 
 
 @dataclass(frozen=True)
-class _Listed:
-    """What is collected group by group before rides are found."""
+class _Way:
+    """How long work runs somewhere, and who asks for how much: what rides differ by, but pools."""
 
-    group: IntArray
-    pool: IntArray
+    hours: float
+    slots: int
+    asked_h: float
+    tenant: int
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """What is collected group by group before rides are found, N rows; small numbers for size."""
+
+    group: Short
+    pool: Short
     is_away: BoolArray
-    earliest: IntArray
-    latest: IntArray
-    hours: FloatArray
-    slots: IntArray
-    late_usd: FloatArray
+    earliest: Short
+    latest: Short
+    way: Short
+    late_usd: NDArray[np.float32]
     once_usd: FloatArray
+    ways: tuple[_Way, ...]
 
 
 def build_arcs(problem: PlanningProblem) -> ArcTable:
@@ -117,19 +132,19 @@ def build_arcs(problem: PlanningProblem) -> ArcTable:
     Returns:
         The table. Arcs on which no start is possible are left out.
     """
-    listed = _list_arcs(problem)
     groups = problem.groups
     units = np.array([group.units for group in groups], dtype=np.float64)
     rows = quota_rows(problem)
     tenants = ("", *sorted({tenant for row in rows for tenant in row.tenants}))
     place = {tenant: n for n, tenant in enumerate(tenants)}
-    tenant = np.array([place.get(group.tenant, 0) for group in groups], dtype=np.int64)
+    listed = _list_arcs(problem, [place.get(group.tenant, 0) for group in groups])
     guests, everybody = whole_capacity(problem)
-    rides, ride = _share_rides(problem, listed, units, tenant, guests, everybody)
+    rides, ride = _share_rides(problem, listed, units, guests, everybody)
     first = np.flatnonzero(np.r_[True, listed.group[1:] != listed.group[:-1]][: len(listed.group)])
     home = np.array([group.home for group in groups], dtype=np.int64)
-    source, destination = problem.region_of[home[listed.group]], problem.region_of[listed.pool]
-    lane = np.where(source == destination, 0, source * len(problem.regions) + destination)
+    lane = problem.region_of[home][listed.group] * len(problem.regions)
+    lane += problem.region_of[listed.pool]
+    lane[lane // len(problem.regions) == lane % len(problem.regions)] = 0
     weights = problem.weights
     wait_h = np.array([unplaced_wait_h(problem, g) for g in range(len(groups))], dtype=np.float64)
     hours = np.array([group.duration_h for group in groups], dtype=np.float64)
@@ -143,9 +158,9 @@ def build_arcs(problem: PlanningProblem) -> ArcTable:
         late_usd=listed.late_usd,
         once_usd=listed.once_usd,
         first=first,
-        groups=listed.group[first],
+        groups=listed.group[first].astype(np.int64),
         counts=np.diff(np.r_[first, len(listed.group)]),
-        lane=lane,
+        lane=lane.astype(np.int32),
         rides=rides,
         units=units,
         jobs=np.array([group.jobs for group in groups], dtype=np.float64),
@@ -159,39 +174,39 @@ def build_arcs(problem: PlanningProblem) -> ArcTable:
     )
 
 
-def _list_arcs(problem: PlanningProblem) -> _Listed:
-    columns: list[tuple[FloatArray | IntArray | BoolArray, ...]] = []
+def _list_arcs(problem: PlanningProblem, tenants: list[int]) -> _Listed:
+    columns: list[tuple[NDArray[Any], ...]] = []
+    ways: dict[_Way, int] = {}
     delay_usd = problem.weights.delay_usd_per_unit_h
     for g, demand in enumerate(problem.groups):
         terms = terms_of(problem, g, np.flatnonzero(usable_pools(problem, g)))
         keep = terms.earliest <= terms.latest
-        late_h = np.maximum(0.0, terms.travel_h - terms.earliest)
+        hours, slots = terms.hours[keep], terms.slots[keep]
+        way = np.empty(len(hours), dtype=np.int32)
+        # hours decide slots: both are what is asked for, at the speed there
+        for run_h in np.unique(hours):
+            same = hours == run_h
+            one = _Way(float(run_h), int(slots[same][0]), demand.duration_h, tenants[g])
+            way[same] = ways.setdefault(one, len(ways))
         once = terms.egress_usd + terms.churn_usd + terms.latency_usd
+        late_h = np.maximum(0.0, terms.travel_h - terms.earliest)
         columns.append(
             (
-                np.full(int(keep.sum()), g),
-                terms.pools[keep],
+                np.full(len(way), g, dtype=np.int32),
+                terms.pools[keep].astype(np.int32),
                 terms.is_away[keep],
-                terms.earliest[keep],
-                terms.latest[keep],
-                terms.hours[keep],
-                terms.slots[keep],
-                delay_usd * late_h[keep],
+                terms.earliest[keep].astype(np.int32),
+                terms.latest[keep].astype(np.int32),
+                way,
+                (delay_usd * late_h[keep]).astype(np.float32),
                 once[keep] / demand.units,
             )
         )
-    joined = [np.concatenate(column) for column in zip(*columns, strict=True)]
-    group, pool, is_away, earliest, latest, hours, slots, late_usd, once_usd = joined
+    group, pool, is_away, earliest, latest, way, late_usd, once_usd = (
+        np.concatenate(column) for column in zip(*columns, strict=True)
+    )
     return _Listed(
-        group=group.astype(np.int64),
-        pool=pool.astype(np.int64),
-        is_away=is_away.astype(np.bool_),
-        earliest=earliest.astype(np.int64),
-        latest=latest.astype(np.int64),
-        hours=hours.astype(np.float64),
-        slots=slots.astype(np.int64),
-        late_usd=late_usd.astype(np.float64),
-        once_usd=once_usd.astype(np.float64),
+        group, pool, is_away, earliest, latest, way, late_usd, once_usd, ways=tuple(ways)
     )
 
 
@@ -199,66 +214,51 @@ def _share_rides(
     problem: PlanningProblem,
     listed: _Listed,
     units: FloatArray,
-    tenant: IntArray,
     guests: FloatArray,
     everybody: FloatArray,
-) -> tuple[Rides, IntArray]:
+) -> tuple[Rides, Short]:
     """Find the different rides among the arcs, and price their starts."""
     # Where every job fits at any time, its size makes no difference.
     least = np.where(
         listed.is_away, guests.min(axis=1)[listed.pool], everybody.min(axis=1)[listed.pool]
     )
     size = np.where(units[listed.group] > least, units[listed.group], 0.0)
-    run_h, run_place = np.unique(listed.hours, return_inverse=True)
     sizes, size_place = np.unique(size, return_inverse=True)
-    asked = np.array([group.duration_h for group in problem.groups], dtype=np.float64)
-    asked_h, asked_place = np.unique(asked[listed.group], return_inverse=True)
-    shape = (
-        len(problem.pools),
-        2,
-        problem.slots + 1,
-        max(1, len(run_h)),
-        int(listed.slots.max(initial=1)) + 1,
-        max(1, len(asked_h)),
-        max(1, len(sizes)),
-        int(tenant.max(initial=0)) + 1,
-    )
-    parts = (
-        listed.pool,
-        listed.is_away.astype(np.int64),
-        listed.earliest,
-        run_place,
-        listed.slots,
-        asked_place,
-        size_place,
-        tenant[listed.group],
-    )
+    pools, slots = len(problem.pools), problem.slots
+    # Pools of a kind side by side: the arcs of a group then read their rides one after the other.
+    by_kind = sorted(range(pools), key=lambda p: (problem.pools[p].kind, p))
+    rank = np.empty(pools, dtype=np.int64)
+    rank[by_kind] = np.arange(pools)
     # Keys are mixed radix numbers: far smaller than 2**63 for any grid that fits into memory.
-    _, sample, ride = np.unique(
-        np.ravel_multi_index(parts, shape), return_index=True, return_inverse=True
-    )
-    pool, is_away, slots = listed.pool[sample], listed.is_away[sample], listed.slots[sample]
-    start = np.arange(problem.slots)
-    usd = _unit_usd(problem, pool, run_h, run_place[sample])
+    key = (listed.way * 2 + listed.is_away).astype(np.int64)
+    key = ((key * (slots + 1) + listed.earliest) * len(sizes) + size_place) * pools
+    key += rank[listed.pool]
+    _, sample, ride = np.unique(key, return_index=True, return_inverse=True)
+    pool, is_away = listed.pool[sample].astype(np.int64), listed.is_away[sample]
+    earliest = listed.earliest[sample].astype(np.int64)
+    start = np.arange(slots)
+    way = listed.way[sample]
+    held = np.array([one.slots for one in listed.ways], dtype=np.int64)[way]
     room = np.where(is_away[:, None], guests[pool], everybody[pool])
-    room = _window_by_row(room, slots)
-    is_possible = room >= np.maximum(1.0, size[sample])[:, None]
-    is_possible &= start >= listed.earliest[sample][:, None]
+    is_possible = _window_by_row(room, held) >= np.maximum(1.0, size[sample])[:, None]
+    is_possible &= start >= earliest[:, None]
+    usd = _unit_usd(problem, pool, np.array([one.hours for one in listed.ways]), way)
+    asked_h = np.array([one.asked_h for one in listed.ways], dtype=np.float64)
     rides = Rides(
         pool=pool,
         is_away=is_away,
-        tenant=tenant[listed.group[sample]],
-        earliest=listed.earliest[sample],
-        slots=slots,
-        ends=np.minimum(start + slots[:, None], problem.slots),
-        scale_usd=_worth(problem, asked_h)[asked_place[sample]],
+        tenant=np.array([one.tenant for one in listed.ways], dtype=np.int64)[way],
+        earliest=earliest,
+        slots=held,
+        ends=np.minimum(start + held[:, None], slots),
+        scale_usd=_worth(problem, asked_h)[way],
         usd=np.where(is_possible, usd, np.inf),
     )
-    return rides, ride.astype(np.int64)
+    return rides, ride.astype(np.int32)
 
 
 def _unit_usd(
-    problem: PlanningProblem, pool: IntArray, run_h: FloatArray, run_place: IntArray
+    problem: PlanningProblem, pool: IntArray, run_h: FloatArray, run_place: Short
 ) -> FloatArray:
     """(K, T) energy, carbon, surplus and delay of one unit, by start slot."""
     weights = problem.weights

@@ -1,12 +1,12 @@
 """Climbs a smooth concave function over a box: limited-memory BFGS, projected."""
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from scheduling.domain.planner.problem import FloatArray
+from scheduling.domain.planner.problem import BoolArray, FloatArray
+from scheduling.domain.planner.scale.compiled.climbing import dot, free_slope, way_up
 
 MEMORY = 12
 ENOUGH_RISE = 1e-4
@@ -22,9 +22,36 @@ class Summit:
     evaluations: int
 
 
-def dot(one: FloatArray, other: FloatArray) -> float:
-    """This function will return the inner product; never by threads, so always the same sum."""
-    return float((one * other).sum())
+class _Steps:
+    """The last steps of a climb, and by how much the slope fell along them."""
+
+    def __init__(self, size: int) -> None:
+        self.moved, self.turned = np.empty((MEMORY, size)), np.empty((MEMORY, size))
+        self.curvature = np.ones(MEMORY)
+        self.order: list[int] = []
+
+    def keep(self, moved: FloatArray, turned: FloatArray) -> None:
+        """Remember a step if the function curves along it; the oldest is forgotten."""
+        curvature = dot(moved, turned)
+        if curvature <= 1e-12 * dot(moved, moved):
+            return
+        row = self.order.pop(0) if len(self.order) == MEMORY else len(self.order)
+        self.moved[row], self.turned[row], self.curvature[row] = moved, turned, curvature
+        self.order.append(row)
+
+    def way_up(
+        self, free: FloatArray, is_free: BoolArray, metric: FloatArray, first: float
+    ) -> FloatArray:
+        """Return where to go from the free part of the slope."""
+        order = np.array(self.order, dtype=np.int64)
+        way = way_up(free, self.moved, self.turned, self.curvature, order, metric)
+        way[~is_free] = 0.0
+        if dot(way, free) <= 0:
+            way = metric * free
+            self.order.clear()
+        if not self.order:
+            way *= first / max(float(np.abs(way / np.sqrt(metric)).max()), 1e-300)
+        return way
 
 
 def climb(
@@ -53,22 +80,20 @@ def climb(
     """
     point = np.clip(start, 0.0, most)
     height, slope = function(point)
-    pairs: deque[tuple[FloatArray, FloatArray, float]] = deque(maxlen=MEMORY)
-    metric = scale * scale
+    # infinite numbers do not come into compiled sums
+    most = np.minimum(most, 1e300)
+    remembered, metric = _Steps(len(point)), scale * scale
+    is_free = np.empty(len(point), dtype=np.bool_)
     heights = [height]
     evaluations = 1
     for _ in range(steps):
-        is_free = ~((point <= 0) & (slope < 0)) & ~((point >= most) & (slope > 0))
-        direction = _direction(np.where(is_free, slope, 0.0), pairs, metric)
-        direction[~is_free] = 0.0
-        if dot(direction, slope) <= 0:
-            direction = np.where(is_free, metric * slope, 0.0)
-            pairs.clear()
-        if not pairs:
-            direction *= _first_length(point, scale, direction)
+        free = free_slope(point, slope, most, is_free)
+        # a first step of a tenth of what prices typically are
+        typical = 0.1 * max(float(np.abs(point / scale).mean()), 1e-2)
+        way = remembered.way_up(free, is_free, metric, typical)
         length = 1.0
         while True:
-            trial = np.clip(point + length * direction, 0.0, most)
+            trial = np.clip(point + length * way, 0.0, most)
             trial_height, trial_slope = function(trial)
             evaluations += 1
             rise = dot(slope, trial - point)
@@ -77,41 +102,9 @@ def climb(
             length *= 0.3
         if trial_height <= height:
             break
-        moved, turned = trial - point, slope - trial_slope
-        curvature = dot(moved, turned)
-        if curvature > 1e-12 * dot(moved, moved):
-            pairs.append((moved, turned, curvature))
+        remembered.keep(trial - point, slope - trial_slope)
         point, height, slope = trial, trial_height, trial_slope
         heights.append(height)
         if len(heights) > 10 and height - heights[-11] < tolerance * abs(height):
             break
     return Summit(point, height, evaluations)
-
-
-def _first_length(point: FloatArray, scale: FloatArray, direction: FloatArray) -> float:
-    """A first step of a hundredth of what prices typically are."""
-    typical = max(float(np.abs(point / scale).mean()), 1e-2)
-    size = float(np.abs(direction / scale).max())
-    return 0.1 * typical / size if size > 0 else 1.0
-
-
-def _direction(
-    slope: FloatArray,
-    pairs: deque[tuple[FloatArray, FloatArray, float]],
-    metric: FloatArray,
-) -> FloatArray:
-    """Two loops: the inverse curvature along remembered steps times the slope."""
-    result = slope.copy()
-    factors = []
-    for moved, turned, curvature in reversed(pairs):
-        factor = dot(moved, result) / curvature
-        result -= factor * turned
-        factors.append(factor)
-    if pairs:
-        moved, turned, curvature = pairs[-1]
-        result *= metric * (curvature / dot(turned, metric * turned))
-    else:
-        result *= metric
-    for (moved, turned, curvature), factor in zip(pairs, reversed(factors), strict=True):
-        result += (factor - dot(turned, result) / curvature) * moved
-    return result

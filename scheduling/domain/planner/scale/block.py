@@ -4,20 +4,18 @@ A linear programme over those few starts is solved quickly and mostly in whole j
 in fractions is decided by a small integer programme.
 """
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import optimize, sparse
 
 from scheduling.domain.planner.problem import BoolArray, FloatArray, IntArray
-from scheduling.domain.planner.scale.prices import Market
+from scheduling.domain.planner.scale.compiled import listing
+from scheduling.domain.planner.scale.compiled.filling import Signs
 from scheduling.domain.planner.scale.rounding import Rounding
 
 WHOLE = 1e-5
 NEARLY_WHOLE = 0.7
-MOST_DIVES = 6
-MOST_WHOLE_CELLS = 1_500
 
 
 @dataclass(frozen=True)
@@ -42,92 +40,50 @@ class Cells:
         return Cells(self.group[chosen], self.arc[chosen], self.slot[chosen], self.gain_usd[chosen])
 
 
-@dataclass(frozen=True)
-class Guide:
-    """What prices say.
-
-    Attributes:
-        priced_usd: (T, K) cost of a unit, prices included.
-        lane_usd: by lane, prices of region limits.
-        aim_usd: (G,) cost to stay below, prices of fair shares included.
-    """
-
-    priced_usd: FloatArray
-    lane_usd: FloatArray
-    aim_usd: FloatArray
-
-    @classmethod
-    def of(cls, market: Market, prices: FloatArray) -> "Guide":
-        """This function will read the guide off some prices."""
-        return cls(market.ride_usd(prices), market.lane_usd(prices), market.aim_usd(prices))
-
-
-def promising(plan: Rounding, guide: Guide, groups: IntArray, slack: float) -> Cells:
+def promising(plan: Rounding, signs: Signs, groups: IntArray, slack: float) -> Cells:
     """This function will list the starts that prices find nearly best for each group.
 
     Args:
         plan: the present plan.
-        guide: what prices say.
-        groups: indices g.
+        signs: prices.
+        groups: indices g; site gangs are none of them.
         slack: starts within this share of a unit's worth from the best are listed.
 
     Returns:
-        The starts; only those cheaper than having no place.
+        The starts; only those cheaper than having no place, where a job fits.
     """
-    market, arcs = plan.market, plan.market.arcs
-    no_lane = np.zeros_like(guide.lane_usd)
-    aim = arcs.unplaced_usd + arcs.offset_usd
-    found: list[tuple[IntArray, IntArray, IntArray, FloatArray]] = []
-    for group in groups:
-        if market.problem.groups[group].is_site_gang:
-            continue
-        chosen, priced = plan.costs(guide.priced_usd, guide.lane_usd, int(group))
-        if not len(chosen):
-            continue
-        best = min(float(priced.min()), float(guide.aim_usd[group]))
-        worth = float(arcs.rides.scale_usd[arcs.ride[chosen[0]]])
-        rows = np.flatnonzero((priced <= best + slack * worth).any(axis=1))
-        row, slot = np.nonzero(priced[rows] <= best + slack * worth)
-        row = rows[row]
-        cost = plan.costs(market.usd, no_lane, int(group), chosen[rows])[1]
-        gain = cost[np.searchsorted(rows, row), slot] - (
-            aim[group] + plan.room.fair_usd(int(group))
+    arcs = plan.market.arcs
+    slack_usd = np.zeros(len(arcs.units))
+    slack_usd[arcs.groups] = slack * arcs.rides.scale_usd[arcs.ride[arcs.first]]
+    room = 8 * len(groups) + 1_000
+    while True:
+        cells, gain_usd = np.empty((room, 3), dtype=np.int64), np.empty(room)
+        found = listing.list_cells(
+            plan.tables, plan.board, signs, (groups, slack_usd), cells, gain_usd
         )
-        found.append((np.full(len(row), group), chosen[row], slot, gain))
-    if not found:
-        nothing = np.zeros(0, dtype=np.int64)
-        return Cells(nothing, nothing, nothing, np.zeros(0))
-    group_, arc, slot_, gain_ = (np.concatenate(column) for column in zip(*found, strict=True))
-    cells = Cells(group_.astype(np.int64), arc, slot_, gain_)
-    return cells.only(gain_ < 0)
+        if found <= room:
+            group, arc, slot = cells[:found].T
+            return Cells(group, arc, slot, gain_usd[:found])
+        room = found
 
 
-def place_cells(plan: Rounding, cells: Cells, *, nodes: int) -> None:
-    """This function will place jobs on cells: by linear programmes, the rest in whole numbers.
-
-    Each linear programme places what it has in whole jobs, and what is nearly whole as far as it
-    fits; the next one is for what is left. A small rest is decided by an integer programme.
+def place_cells(plan: Rounding, cells: Cells, lane_usd: FloatArray, jobs_left: FloatArray) -> None:
+    """This function will place jobs on cells as a linear programme does, as far as they are whole.
 
     Args:
         plan: the plan so far, with the room it leaves.
         cells: starts to choose from.
-        nodes: most nodes of the search for the rest; deterministic, unlike a time limit.
+        lane_usd: prices of region limits by lane, where other cells compete for these.
+        jobs_left: (G,) most jobs to place.
     """
-    for _ in range(MOST_DIVES):
-        cells = _fitting(plan, cells)
-        if not len(cells):
-            return
-        matrix, most = cell_limits(plan, cells)
-        cost = plan.market.arcs.units[cells.group] * cells.gain_usd
-        jobs = _linear(cost, matrix, most, plan.left[cells.group].astype(np.float64))
-        if jobs is None or not _put_down(plan, cells, jobs):
-            break
-    cells = _fitting(plan, cells)
-    if 0 < len(cells) <= MOST_WHOLE_CELLS:
-        matrix, most = cell_limits(plan, cells)
-        cost = plan.market.arcs.units[cells.group] * cells.gain_usd
-        upper = plan.left[cells.group].astype(np.float64)
-        _put_down(plan, cells, _whole(cost, matrix, most, upper, nodes))
+    if not len(cells):
+        return
+    arcs = plan.market.arcs
+    matrix, most = cell_limits(plan, cells, jobs_left)
+    cost = arcs.units[cells.group] * (cells.gain_usd + lane_usd[arcs.lane[cells.arc]])
+    jobs = _linear(cost, matrix, most, jobs_left[cells.group])
+    if jobs is not None:
+        _put_down(plan, cells, jobs)
 
 
 def _linear(
@@ -145,52 +101,20 @@ def _linear(
     return jobs
 
 
-def _whole(
-    cost: FloatArray, matrix: sparse.csr_array, most: FloatArray, upper: FloatArray, nodes: int
-) -> FloatArray:
-    result = optimize.milp(
-        cost,
-        integrality=np.ones(len(cost), dtype=np.int64),
-        bounds=optimize.Bounds(0.0, upper),
-        constraints=optimize.LinearConstraint(matrix, -np.inf, most),
-        options={"node_limit": nodes, "mip_rel_gap": 1e-3},
-    )
-    jobs: FloatArray = np.zeros(len(cost)) if result.x is None else result.x
-    return jobs
-
-
-def _put_down(plan: Rounding, cells: Cells, jobs: FloatArray) -> bool:
-    """Place whole jobs, then those nearly whole that fit; return whether there were any."""
+def _put_down(plan: Rounding, cells: Cells, jobs: FloatArray) -> None:
+    """Place whole jobs, then of the rest those nearest to whole that fit."""
     whole = np.floor(jobs + WHOLE).astype(np.int64)
-    for n in np.flatnonzero(whole > 0):
-        plan.put(int(cells.group[n]), int(cells.arc[n]), int(cells.slot[n]), int(whole[n]))
+    starts = np.stack([cells.group, cells.arc, cells.slot], axis=1)
+    chosen = np.flatnonzero(whole > 0)
+    listing.put_whole(plan.tables, plan.board, starts, whole, chosen)
     part = jobs - whole
-    any_placed = bool((whole > 0).any())
-    for n in np.argsort(-part, kind="stable")[: int((part >= NEARLY_WHOLE).sum())]:
-        group, arc, slot = int(cells.group[n]), int(cells.arc[n]), int(cells.slot[n])
-        if plan.left[group] and plan.room.fits_at(group, arc, slot):
-            plan.put(group, arc, slot, 1)
-            any_placed = True
-    return any_placed
+    nearly = np.argsort(-part, kind="stable")[: int((part >= NEARLY_WHOLE).sum())]
+    listing.put_whole(plan.tables, plan.board, starts, np.ones_like(whole), nearly)
 
 
-def _fitting(plan: Rounding, cells: Cells) -> Cells:
-    """Leave out groups that are placed, and starts where not one job fits any more."""
-    keep = np.zeros(len(cells), dtype=np.bool_)
-    if not len(cells):
-        return cells
-    bounds = np.flatnonzero(np.r_[True, cells.group[1:] != cells.group[:-1], True])
-    for begin, end in itertools.pairwise(bounds):
-        group = int(cells.group[begin])
-        if plan.left[group] < 1:
-            continue
-        arc, place = np.unique(cells.arc[begin:end], return_inverse=True)
-        fits = plan.room.jobs_that_fit(group, arc)
-        keep[begin:end] = fits[place, cells.slot[begin:end]] >= 1
-    return cells.only(keep)
-
-
-def cell_limits(plan: Rounding, cells: Cells) -> tuple[sparse.csr_array, FloatArray]:
+def cell_limits(
+    plan: Rounding, cells: Cells, jobs_left: FloatArray
+) -> tuple[sparse.csr_array, FloatArray]:
     """This function will state every limit that may bind as a row over cells, jobs too."""
     arcs, space = plan.market.arcs, plan.market.space
     ride = arcs.ride[cells.arc]
@@ -223,10 +147,13 @@ def cell_limits(plan: Rounding, cells: Cells) -> tuple[sparse.csr_array, FloatAr
     base += space.caps
     parts.append((base + cells.group, np.arange(len(cells)), np.ones(len(cells))))
     rows, columns, values = (np.concatenate(part) for part in zip(*parts, strict=True))
-    most = np.concatenate([plan.room.left_of_limits(), plan.left.astype(np.float64)])
+    board = plan.board
+    limits = (board.room.ravel(), board.out, board.into, board.caps_kg)
+    most = np.concatenate([*limits, jobs_left])
+
     used, place = np.unique(rows, return_inverse=True)
     matrix = sparse.csr_array((values, (place, columns)), shape=(len(used), len(cells)))
-    binds = matrix @ plan.left[cells.group].astype(np.float64) > most[used]
+    binds = matrix @ jobs_left[cells.group] > most[used]
     return matrix[binds], np.maximum(0.0, most[used][binds])
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from scheduling.domain.planner.outcome import Placement, PlanMemory
 from scheduling.domain.planner.problem import FloatArray, PlanningProblem
+from scheduling.domain.planner.scale.compiled.board import NONE
 from scheduling.domain.planner.scale.prices import Market
 from scheduling.domain.planner.scale.rounding import Rounding
 
@@ -50,7 +51,7 @@ def recall_prices(market: Market, memory: PlanMemory) -> FloatArray:
 
 def recall_starts(plan: Rounding, memory: PlanMemory) -> None:
     """This function will place again what was placed before, as far as it is there and fits."""
-    problem, arcs = plan.market.problem, plan.market.arcs
+    problem = plan.market.problem
     group_of = {group.key: g for g, group in enumerate(problem.groups)}
     pool_of = {pool.code: p for p, pool in enumerate(problem.pools)}
     passed = _passed_slots(problem, memory)
@@ -58,18 +59,16 @@ def recall_starts(plan: Rounding, memory: PlanMemory) -> None:
         group, pool, now = group_of.get(key), pool_of.get(code), slot - passed
         if group is None or pool is None or now < 0:
             continue
-        own = plan.room.arcs_of(group)
-        place = own.start + int(np.searchsorted(arcs.pool[own], pool))
-        if place >= own.stop or arcs.pool[place] != pool:
-            continue
-        _put_again(plan, group, place, now, min(jobs, int(plan.left[group])))
+        arc = plan.arc_to(group, pool)
+        if arc != NONE:
+            _put_again(plan, group, arc, now, min(jobs, int(plan.left[group])))
 
 
 def _put_again(plan: Rounding, group: int, arc: int, slot: int, jobs: int) -> None:
     arcs = plan.market.arcs
     if not np.isfinite(arcs.rides.usd[arcs.ride[arc], slot]) or slot > arcs.latest_of_arc[arc]:
         return
-    fits = int(min(jobs, plan.room.fits_at(group, arc, slot)))
+    fits = int(min(jobs, plan.fits_at(group, arc, slot)))
     if fits > 0:
         plan.put(group, arc, slot, fits)
 

@@ -14,7 +14,8 @@ from scheduling.domain.planner.occupancy import whole_limits
 from scheduling.domain.planner.problem import FloatArray, IntArray, PlanningProblem
 from scheduling.domain.planner.rules.carbon import cap_places
 from scheduling.domain.planner.scale.arcs import ArcTable
-from scheduling.domain.planner.scale.ascent import dot
+from scheduling.domain.planner.scale.compiled.climbing import dot
+from scheduling.domain.planner.scale.compiled.spread import ArcTerms
 
 
 @dataclass(frozen=True)
@@ -143,18 +144,22 @@ class Market:
 
     def __init__(self, problem: PlanningProblem, arcs: ArcTable, space: PriceSpace) -> None:
         self.problem, self.arcs, self.space = problem, arcs, space
-        rides, slots = arcs.rides, space.slots
-        width = slots + 1
-        self.begins_at = space.rate_of[None, :] * width + np.arange(slots)[:, None]
-        self.ends_at = space.rate_of[None, :] * width + rides.ends.T
-        self.usd = np.ascontiguousarray(rides.usd.T)
-        self.last_at = arcs.latest_of_arc * len(rides) + arcs.ride
+        self.usd = np.ascontiguousarray(arcs.rides.usd.T)
         self.value = arcs.jobs * arcs.units
         self.cap_of_pool = cap_places(problem)
-        self.crossing = np.flatnonzero(arcs.lane > 0)
+        self.paid_by = space.rates.T.tocsr()
+        last_at = arcs.latest_of_arc.astype(np.int64) * len(arcs.rides) + arcs.ride
+        self.arc_terms = ArcTerms(
+            first=arcs.first,
+            counts=arcs.counts,
+            groups=arcs.groups,
+            last_at=last_at.astype(np.int32),
+            once_usd=arcs.once_usd.astype(np.float32),
+            lane=arcs.lane,
+        )
 
-    def ride_usd(self, prices: FloatArray) -> FloatArray:
-        """This function will return (T, K) what a unit costs by start slot and ride, priced."""
+    def price_sums(self, prices: FloatArray) -> FloatArray:
+        """This function will return (Q, T + 1) what a unit pays from slot 0 on, by rate."""
         space = self.space
         slotted, _, _, caps, _ = space.parts(prices)
         per_slot = space.rates @ slotted
@@ -162,11 +167,14 @@ class Market:
             per_slot += np.append(caps, 0.0)[space.cap_of] * space.carbon_kg
         sums = np.zeros((len(per_slot), space.slots + 1))
         np.cumsum(per_slot, axis=1, out=sums[:, 1:])
-        flat = sums.ravel()
-        # clip is the one mode of take that neither checks nor copies
-        usd: FloatArray = flat.take(self.ends_at, mode="clip")
-        usd -= flat.take(self.begins_at, mode="clip")
-        usd += self.usd
+        return sums
+
+    def ride_usd(self, prices: FloatArray) -> FloatArray:
+        """This function will return (T, K) what a unit costs by start slot and ride, priced."""
+        sums, rates = self.price_sums(prices), self.space.rate_of
+        usd = self.usd.copy()
+        for slot, ends in enumerate(self.arcs.rides.ends.T):
+            usd[slot] += sums[rates, ends] - sums[rates, slot]
         return usd
 
     def lane_usd(self, prices: FloatArray) -> FloatArray:
@@ -193,11 +201,11 @@ class Market:
         own = unit_usd - self.arcs.offset_usd - self.owed_usd(prices)
         return dot(self.value, own) - dot(prices, self.space.limits)
 
-    def sums(self, held: FloatArray, lanes: FloatArray, served: FloatArray) -> FloatArray:
+    def sums(self, change: FloatArray, lanes: FloatArray, served: FloatArray) -> FloatArray:
         """This function will add up each limited sum.
 
         Args:
-            held: (T, K) units that start by slot and ride.
+            change: (Q, T + 1) units that begin less those that end, by rate and slot.
             lanes: (R * R,) units that move from region to region.
             served: (G,) units placed.
 
@@ -205,16 +213,13 @@ class Market:
             One number per price.
         """
         space, regions = self.space, self.space.regions
-        size = space.rates.shape[0] * (space.slots + 1)
-        change = counted(self.begins_at.ravel(), held.ravel(), size)
-        change -= counted(self.ends_at.ravel(), held.ravel(), size)
-        occupied = np.cumsum(change.reshape(-1, space.slots + 1), axis=1)[:, :-1]
+        occupied = np.cumsum(change[:, :-1], axis=1)
         caps = counted(space.cap_of.ravel(), (occupied * space.carbon_kg).ravel(), space.caps + 1)
         by_lane = lanes.reshape(regions, regions)
         by_share = counted(space.fair_of, -served * self.arcs.hours, space.fair + 1)
         return np.concatenate(
             [
-                (space.rates.T @ occupied).ravel(),
+                (self.paid_by @ occupied).ravel(),
                 by_lane.sum(axis=1),
                 by_lane.sum(axis=0),
                 caps[: space.caps],

@@ -9,10 +9,15 @@ from scheduling.domain.planner.checks import recompute_cost, verify
 from scheduling.domain.planner.order import Order
 from scheduling.domain.planner.outcome import PlanStatus
 from scheduling.domain.planner.problem import PlanningProblem
+from scheduling.domain.planner.scale import blocks
 from scheduling.domain.planner.scale.arcs import build_arcs
 from scheduling.domain.planner.scale.ascent import climb
+from scheduling.domain.planner.scale.block import promising
+from scheduling.domain.planner.scale.blocks import place_in_blocks
+from scheduling.domain.planner.scale.compiled import board as boards
+from scheduling.domain.planner.scale.compiled.spread import exp_of, log_of
 from scheduling.domain.planner.scale.prices import Market, build_prices
-from scheduling.domain.planner.scale.room import sliding_minimum
+from scheduling.domain.planner.scale.rounding import Rounding, better, place_left, single_jobs
 from scheduling.domain.planner.scale.search import search_at_scale
 from scheduling.domain.planner.scale.smooth import SmoothBound, cheapest
 from scheduling.domain.planner.solver import do_nothing, needs_scale, solve
@@ -139,7 +144,7 @@ def test_the_bound_holds_at_any_prices(wide_grid):
 
     for seed in range(5):
         prices = np.random.default_rng(seed).exponential(0.1, len(market.space.limits))
-        assert cheapest(market, prices).bound_usd <= plan.objective
+        assert cheapest(market, prices) <= plan.objective
 
 
 def test_a_climb_finds_the_top_of_a_hill_in_a_box():
@@ -160,9 +165,102 @@ def test_a_climb_finds_the_top_of_a_hill_in_a_box():
     assert found.point == pytest.approx([1.0, 0.0, 4.0], abs=1e-4)
 
 
-def test_windows_of_different_lengths_take_their_least_room():
-    room = np.array([[5.0, 3.0, 4.0, 1.0], [5.0, 3.0, 4.0, 1.0], [2.0, 9.0, 9.0, 9.0]])
+@pytest.fixture(scope="module")
+def market(wide_grid) -> Market:
+    problem = Order.by_name(wide_grid).problem
+    arcs = build_arcs(problem)
+    return Market(problem, arcs, build_prices(problem, arcs))
 
-    least = sliding_minimum(room, np.array([3, 1, 9]))
 
-    assert least.tolist() == [[3, 1, 1, 1], [5, 3, 4, 1], [2, 9, 9, 9]]
+def a_full_plan(market: Market) -> Rounding:
+    plan = Rounding(market)
+    place_left(plan, plan.signs(np.zeros(len(market.space.limits))))
+    return plan
+
+
+def test_exponents_and_logarithms_are_right_to_a_millionth():
+    steps = np.linspace(-59.0, 0.0, 200).astype(np.float32)
+
+    powers = np.array([exp_of(x) for x in steps])
+    logs = np.array([log_of(np.float32(x)) for x in np.linspace(1.0, 48.0, 200)])
+
+    assert powers == pytest.approx(np.exp(steps), rel=1e-6)
+    assert logs == pytest.approx(np.log(np.linspace(1.0, 48.0, 200)), abs=1e-6)
+
+
+def test_what_fits_is_the_least_room_while_the_job_runs(market):
+    plan = a_full_plan(market)
+    arcs, tables = market.arcs, plan.tables
+
+    for arc in range(0, len(arcs), 37):
+        group, ride = int(arcs.group[arc]), int(arcs.ride[arc])
+        for slot in range(int(tables.earliest[ride]), int(tables.latest[arc]) + 1):
+            room = plan.board.room[:, slot : slot + int(tables.slots[ride])].min(axis=1)
+            pool, pools = int(arcs.pool[arc]), len(market.problem.pools)
+            least = min(room[pool], room[pools + pool]) if arcs.rides.is_away[ride] else room[pool]
+            if arcs.lane[arc]:
+                out, into = divmod(int(arcs.lane[arc]), market.space.regions)
+                least = min(least, plan.board.out[out], plan.board.into[into])
+            assert plan.fits_at(group, arc, slot) == max(0, least // arcs.units[group])
+
+
+def test_undoing_restores_room_jobs_and_cost(market):
+    plan = a_full_plan(market)
+    starts, room = plan.starts(), plan.board.room.copy()
+    cost_usd = plan.cost_usd()
+    plan.board.tally[1] = 0
+
+    for group, arc, slot, jobs in starts[:50].tolist():
+        boards.put(plan.tables, plan.board, group, arc, slot, -jobs)
+    boards.undo(plan.tables, plan.board)
+
+    assert np.array_equal(plan.starts(), starts)
+    assert np.array_equal(plan.board.room, room)
+    assert plan.cost_usd() == pytest.approx(cost_usd)
+
+
+def test_rebuilding_pools_makes_a_plan_cheaper_and_breaks_no_limit(market):
+    plan = a_full_plan(market)
+    before_usd = plan.cost_usd()
+
+    better(plan, plan.signs(np.zeros(len(market.space.limits))), np.arange(280) % 28)
+
+    assert plan.cost_usd() < before_usd
+    assert plan.cost_usd() == pytest.approx(recompute_cost(market.problem, plan.placements()))
+    assert verify(market.problem, list(plan.placements())) == []
+
+
+def test_blocks_of_pools_together_place_nearly_what_one_programme_does(market, monkeypatch):
+    prices = search_at_scale(market.problem).prices
+    costs = []
+    for most in (40_000, 200):
+        plan = Rounding(market)
+        signs = plan.signs(prices)
+        cells = promising(plan, signs, single_jobs(market), 0.012)
+        arc_units = SmoothBound(market).at(prices, 0.0003).arc_units
+        monkeypatch.setattr(blocks, "MOST_CELLS", most)
+        monkeypatch.setattr(blocks, "BLOCK_CELLS", most)
+        place_in_blocks(plan, signs, cells, arc_units)
+        place_left(plan, signs)
+        assert verify(market.problem, list(plan.placements())) == []
+        costs.append(plan.cost_usd())
+
+    assert costs[1] <= 1.15 * costs[0]
+
+
+def test_running_work_keeps_its_room_when_starts_are_remembered(wide_grid):
+    cold = solve(wide_grid)
+    now_running = {one.group for one in cold.placements[::5]}
+    groups = tuple(
+        replace(group, is_running=True, jobs=1, latest_start=0, first_start=0)
+        if g in now_running
+        else group
+        for g, group in enumerate(wide_grid.groups)
+    )
+    later = Order.by_name(replace(wide_grid, groups=groups)).problem
+
+    warm = search_at_scale(later, memory=cold.memory)
+
+    assert verify(later, list(warm.placements)) == []
+    still_running = {one.group for one in warm.placements if later.groups[one.group].is_running}
+    assert len(still_running) == len(now_running)
