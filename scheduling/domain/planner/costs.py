@@ -114,7 +114,7 @@ def group_costs(problem: PlanningProblem, group: int, pools: IntArray | None = N
     Returns:
         The costs by part, with a row per pool. Pools that g may not use are priced as well.
 
-    Source: docs/model-plan.md, "Objective".
+    Source: docs/model.md, "Objective".
     """
     demand, weights = problem.groups[group], problem.weights
     terms = terms_of(problem, group, pools)

@@ -59,7 +59,7 @@ def solve(
     Raises:
         ProblemNotSane: the problem's arrays do not fit together or hold nonsense.
 
-    Source: docs/model-plan.md; docs/decisions/0006-planner-formulation-and-checker.md.
+    Source: docs/model.md; docs/decisions/0006-planner-formulation-and-checker.md.
     """
     check_problem(problem)
     conflicts = contradictions(problem)

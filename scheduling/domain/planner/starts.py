@@ -21,7 +21,7 @@ def placed_parts(problem: PlanningProblem, placements: Sequence[Placement]) -> C
     Returns:
         What is placed; neither work without a place nor fair shares.
 
-    Source: docs/model-plan.md, "Objective".
+    Source: docs/model.md, "Objective".
     """
     one = np.array([(p.group, p.pool, p.slot, p.jobs) for p in placements], dtype=np.int64)
     group, pool, slot, jobs = one.reshape(-1, 4).T

@@ -66,7 +66,7 @@ def terms_of(problem: PlanningProblem, group: int, pools: IntArray | None = None
     Returns:
         The terms. Where a requirement runs at speed 0, hours and slots are those of speed 1.
 
-    Source: docs/model-plan.md, "Sets and inputs".
+    Source: docs/model.md, "Sets and inputs".
     """
     demand = problem.groups[group]
     if pools is None:

@@ -65,7 +65,7 @@ def search_at_scale(
     Returns:
         The answer; its bound holds whatever the effort.
 
-    Source: docs/model-plan.md, "At national size"; docs/decisions/0015-planner-at-scale.md.
+    Source: docs/model.md, "At national size"; docs/decisions/0015-planner-at-scale.md.
     """
     arcs = build_arcs(problem)
     market = Market(problem, arcs, build_prices(problem, arcs))
