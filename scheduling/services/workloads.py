@@ -50,15 +50,7 @@ def announce_workloads(
         ),
     )
     with transaction.atomic():
-        known = Workload.objects.filter(provider_code=provider_code, external_id__in=list(rows))
-        report.unchanged = _drop_unchanged(rows, known, _UPDATED[:-1])
-        Workload.objects.bulk_create(
-            rows.values(),
-            update_conflicts=True,
-            unique_fields=["provider_code", "external_id"],
-            update_fields=_UPDATED,
-        )
-        report.accepted = len(rows)
+        _store(Workload, rows, report, provider_code=provider_code, updated=_UPDATED)
         if rows:
             note_workloads(provider_code, list(rows), now)
             events.publish("grid", {"workloads": len(rows)})
@@ -90,15 +82,7 @@ def announce_services(
         ),
     )
     with transaction.atomic():
-        known = Service.objects.filter(provider_code=provider_code, external_id__in=list(rows))
-        report.unchanged = _drop_unchanged(rows, known, _SERVICE_UPDATED[:-1])
-        Service.objects.bulk_create(
-            rows.values(),
-            update_conflicts=True,
-            unique_fields=["provider_code", "external_id"],
-            update_fields=_SERVICE_UPDATED,
-        )
-        report.accepted = len(rows)
+        _store(Service, rows, report, provider_code=provider_code, updated=_SERVICE_UPDATED)
         if rows:
             events.publish("grid", {"services": len(rows)})
     return report
@@ -127,6 +111,26 @@ def _read_all(
 def _check_first(external_id: str, rows: Mapping[str, object]) -> None:
     if external_id in rows:
         raise BadItem("external_id", "twice-in-batch", "comes twice in this batch")
+
+
+def _store(
+    model: type[Row],
+    rows: dict[str, Row],
+    report: AnnounceReport,
+    *,
+    provider_code: str,
+    updated: Sequence[str],
+) -> None:
+    """Store what is new or has changed, leave only that in `rows`, and count both."""
+    known = model.objects.filter(provider_code=provider_code, external_id__in=list(rows))
+    report.unchanged = _drop_unchanged(rows, known, [n for n in updated if n != "updated_at"])
+    model.objects.bulk_create(
+        rows.values(),
+        update_conflicts=True,
+        unique_fields=["provider_code", "external_id"],
+        update_fields=list(updated),
+    )
+    report.accepted = len(rows)
 
 
 def _drop_unchanged(rows: dict[str, Row], known: Iterable[Row], fields: Sequence[str]) -> int:

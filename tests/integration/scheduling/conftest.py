@@ -3,9 +3,11 @@
 import datetime as dt
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from controlplane.auth.roles import Actor, Role
+from forecasting import selectors as forecasts
 from monitoring.models import Pool, PoolState, Provider, Region, Site
 from scheduling.domain.lifecycle import PassageState
 from scheduling.models import (
@@ -15,6 +17,7 @@ from scheduling.models import (
 )
 from scheduling.services.consent import approve_plan, propose_plan
 from scheduling.services.rules import seed_sovereignty, seed_weights
+from tests.factories import make_person
 from tests.plans import make_draft
 
 NOW = dt.datetime(2023, 5, 26, 0, 0, tzinfo=dt.UTC)
@@ -174,3 +177,38 @@ def commands_of(plan):
         .order_by("pk")
         .values_list("kind", "state")
     )
+
+
+@pytest.fixture
+def calm(monkeypatch):
+    """A forecast of eight units of demand in every pool and hour, at any quantile."""
+    monkeypatch.setattr(
+        forecasts,
+        "demand_quantile",
+        lambda codes, _now, slots, _quantile: np.full((len(codes), slots), 8.0),
+    )
+
+
+@pytest.fixture
+def power_at_home(monkeypatch):
+    """A function that sets what power costs at `bj`, in USD per unit-hour; elsewhere 0.05."""
+
+    def cost(home_usd):
+        def prices(codes, _now, slots):
+            usd = np.full((len(codes), slots), 0.05)
+            usd[[code.startswith("bj") for code in codes]] = home_usd
+            return usd, np.full((len(codes), slots), 100.0)
+
+        monkeypatch.setattr(forecasts, "energy_quantile", prices)
+
+    return cost
+
+
+@pytest.fixture
+def as_operator(client_of):
+    return client_of(make_person("op-1", Role.OPERATOR))
+
+
+@pytest.fixture
+def as_grid_admin(client_of):
+    return client_of(make_person("ga-1", Role.GRID_ADMIN))

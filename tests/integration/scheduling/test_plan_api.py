@@ -13,11 +13,6 @@ def plan(grid, grid_time):
     return grid.draft()
 
 
-@pytest.fixture
-def as_operator(client_of):
-    return client_of(make_person("op-1", Role.OPERATOR))
-
-
 def url(plan, act=""):
     return f"/api/v1/plans/{plan.pk}{act}"
 

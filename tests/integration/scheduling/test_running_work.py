@@ -2,11 +2,9 @@
 
 import datetime as dt
 
-import numpy as np
 import pytest
 
 from controlplane.lib import clock
-from forecasting import selectors as forecasts
 from monitoring.models import Region
 from scheduling.domain.lifecycle import MovedWork, PassageState, PlanState
 from scheduling.models import (
@@ -187,20 +185,9 @@ def test_work_with_little_left_stays(engines, grid, approved, runner):
 
 
 @pytest.fixture
-def dear_home(monkeypatch, engines):
+def dear_home(calm, power_at_home, engines):
     """Power at home costs ten dollars a unit-hour; everywhere is known to be calm."""
-    monkeypatch.setattr(
-        forecasts,
-        "demand_quantile",
-        lambda codes, _now, slots, _quantile: np.full((len(codes), slots), 8.0),
-    )
-
-    def prices(codes, _now, slots):
-        usd = np.full((len(codes), slots), 0.05)
-        usd[[code.startswith("bj") for code in codes]] = 10.0
-        return usd, np.full((len(codes), slots), 100.0)
-
-    monkeypatch.setattr(forecasts, "energy_quantile", prices)
+    power_at_home(10.0)
     return engines.now
 
 

@@ -2,12 +2,10 @@
 
 import datetime as dt
 
-import numpy as np
 import pytest
 
 from controlplane.auth.roles import Role
 from controlplane.lib import clock
-from forecasting import selectors as forecasts
 from scheduling.domain.lifecycle import MovedWork, PassageState
 from scheduling.models import DispatchCommand, Link, Move, Passage, Service, Workload
 from scheduling.selectors.situation import situation
@@ -38,23 +36,12 @@ def announce(*items, now, provider="north"):
 
 
 @pytest.fixture
-def now(grid, grid_time, monkeypatch):
+def now(grid, grid_time, calm, power_at_home):
     """A calm moment: 8 units of demand everywhere, dear power at home, near and far regions."""
     moment = grid.pools["bj"].state.measured_at
     grid_time.set(moment)
     grid.state("bj", allocated=8.0)
-    monkeypatch.setattr(
-        forecasts,
-        "demand_quantile",
-        lambda codes, _now, slots, _quantile: np.full((len(codes), slots), 8.0),
-    )
-
-    def prices(codes, _now, slots):
-        usd = np.full((len(codes), slots), 0.05)
-        usd[[code.startswith("bj") for code in codes]] = 1.0
-        return usd, np.full((len(codes), slots), 100.0)
-
-    monkeypatch.setattr(forecasts, "energy_quantile", prices)
+    power_at_home(1.0)
     for source, destination, rtt_ms in (("CN-BJ", "CN-NM", 12.0), ("CN-BJ", "CN-GZ", 45.0)):
         Link.objects.create(
             source_region=source,

@@ -1,11 +1,9 @@
 """Accelerators, speeds, fair shares and the search for a place, through the API."""
 
-import numpy as np
 import pytest
 
 from controlplane.auth.models import AuditEntry
 from controlplane.auth.roles import Role
-from forecasting import selectors as forecasts
 from scheduling.models import FairShareRow, Move, PlanningRun, SpeedRow
 from scheduling.selectors.situation import situation
 from scheduling.services import planning
@@ -13,25 +11,10 @@ from tests.factories import make_person
 
 
 @pytest.fixture
-def now(grid, grid_time, monkeypatch):
+def now(grid, grid_time, calm):
     moment = grid.pools["bj"].state.measured_at
     grid_time.set(moment)
-    monkeypatch.setattr(
-        forecasts,
-        "demand_quantile",
-        lambda codes, _now, slots, _quantile: np.full((len(codes), slots), 8.0),
-    )
     return moment
-
-
-@pytest.fixture
-def as_grid_admin(client_of):
-    return client_of(make_person("ga-1", Role.GRID_ADMIN))
-
-
-@pytest.fixture
-def as_operator(client_of):
-    return client_of(make_person("op-1", Role.OPERATOR))
 
 
 BODIES = {

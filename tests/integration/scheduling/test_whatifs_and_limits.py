@@ -2,12 +2,10 @@
 
 import datetime as dt
 
-import numpy as np
 import pytest
 
 from controlplane.auth.models import AuditEntry
 from controlplane.auth.roles import Role
-from forecasting import selectors as forecasts
 from monitoring.models import PoolHour
 from scheduling.models import CarbonCapRow, MaintenanceWindow, RebalancingPlan, WhatIf
 from scheduling.selectors.situation import situation
@@ -18,26 +16,11 @@ HOUR = dt.timedelta(hours=1)
 
 
 @pytest.fixture
-def now(grid, grid_time, monkeypatch):
+def now(grid, grid_time, calm):
     """The moment of the small grid, with a forecast of eight units of demand everywhere."""
     moment = grid.pools["bj"].state.measured_at
     grid_time.set(moment)
-    monkeypatch.setattr(
-        forecasts,
-        "demand_quantile",
-        lambda codes, _now, slots, _quantile: np.full((len(codes), slots), 8.0),
-    )
     return moment
-
-
-@pytest.fixture
-def as_operator(client_of):
-    return client_of(make_person("op-1", Role.OPERATOR))
-
-
-@pytest.fixture
-def as_grid_admin(client_of):
-    return client_of(make_person("ga-1", Role.GRID_ADMIN))
 
 
 @pytest.fixture
