@@ -209,6 +209,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "objective": ("全部方案 {cost}", "with all plans {cost}"),
     "realised_final": ("实际节省", "realised saving"),
     "realised_so_far": ("至今实现", "realised so far"),
+    "paid_first": (
+        "传输费用已全部计入，节省按小时累积。",
+        "Transfer is paid already; savings come by the hour.",
+    ),
     "promised": ("预计", "predicted"),
     "promised_for_hours": ("同样时长的预计", "predicted for the hours run"),
     "realised": ("实际", "realised"),

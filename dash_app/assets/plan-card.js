@@ -84,7 +84,8 @@
     return element("div", { class: "plan-money" },
       figure(text(account.is_final ? "realised_final" : "realised_so_far"), t.usd(account.realised_saving_usd),
         account.realised_saving_usd < 0 ? "loss" : "saving"),
-      element("span", { class: "muted" }, text("promised_for_hours") + " " + t.usd(account.predicted_saving_usd)));
+      element("span", { class: "muted" }, text("promised_for_hours") + " " + t.usd(account.predicted_saving_usd)),
+      account.is_final || account.realised_saving_usd >= 0 ? null : element("span", { class: "muted" }, text("paid_first")));
   }
 
   function realisedParts(plan, ui, acts) {
